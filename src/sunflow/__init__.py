@@ -1,0 +1,1 @@
+"""Sunflow: new stable crystals, from a dataset to stable, unique and novel, in one command."""

@@ -1,0 +1,1 @@
+"""What a crystal is: lattice, atoms, files. Knows nothing of learning."""

@@ -1,0 +1,1 @@
+"""How beliefs sharpen: one Bayesian flow per manifold. Knows nothing of crystals or networks."""

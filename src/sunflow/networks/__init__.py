@@ -1,0 +1,1 @@
+"""The function approximators. Knows nothing of flows."""

@@ -1,0 +1,1 @@
+"""Moving atoms downhill in the energy of a potential."""

@@ -1,0 +1,1 @@
+"""The commands: one typed function per rule, files in, files out."""

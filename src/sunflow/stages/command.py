@@ -1,0 +1,72 @@
+"""A stage's command line, made from the signature of its function.
+
+Every argument of the function is an option of the command. Arguments whose names begin with `output` are what the stage
+writes: they are locked while it runs, so that a job left over from a killed workflow and its successor never write at once.
+"""
+
+import argparse
+import inspect
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import GenericAlias
+from typing import Any
+
+from sunflow.atomic import output_lock, write_json
+
+logger = logging.getLogger(__name__)
+JOBS = Path(".snakemake/sunflow/jobs")
+
+
+class StageError(Exception):
+    """Something the user can mend; shown as one sentence, without a traceback."""
+
+
+def run(stage: Callable[..., None]) -> None:
+    """Parse the command line into the arguments of `stage` and call it, recorded, locked and logged."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
+    )
+    arguments = vars(parser(stage).parse_args())
+    record = JOBS / f"{os.getpid()}.json"
+    start = time.monotonic()
+    try:
+        with ExitStack() as locks:
+            for path in output_paths(arguments):
+                locks.enter_context(output_lock(path))
+            write_json(record, {"pid": os.getpid(), "stage": stage.__name__, "started": time.time()})
+            stage(**arguments)
+    except StageError as error:
+        sys.exit(f"{stage.__name__} failed: {error}")
+    finally:
+        record.unlink(missing_ok=True)
+    logger.info("%s done in %.1f s", stage.__name__, time.monotonic() - start)
+
+
+def output_paths(arguments: dict[str, Any]) -> list[Path]:
+    """The paths among the arguments whose names begin with `output`."""
+    return [value for name, value in arguments.items() if name.startswith("output") and isinstance(value, Path)]
+
+
+def parser(stage: Callable[..., None]) -> argparse.ArgumentParser:
+    """One option per argument: Path, str, int and float as they are, `list[Path]` as many, `dict` as JSON."""
+    described = argparse.ArgumentParser(description=inspect.getdoc(stage))
+    for name, parameter in inspect.signature(stage).parameters.items():
+        kind = parameter.annotation
+        required = parameter.default is inspect.Parameter.empty
+        many = isinstance(kind, GenericAlias) and kind.__origin__ is list
+        convert = kind.__args__[0] if many else json.loads if kind is dict or isinstance(kind, GenericAlias) else kind
+        described.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=convert,
+            required=required,
+            default=None if required else parameter.default,
+            nargs="*" if many else None,
+            help=f"{'JSON' if convert is json.loads else getattr(convert, '__name__', convert)}",
+        )
+    return described

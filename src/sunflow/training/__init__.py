@@ -1,0 +1,1 @@
+"""Fitting any generator, with resume."""
