@@ -10,8 +10,8 @@ from typing import Any, Self
 class Journal:
     """An append-only file of JSON lines that belongs to exactly one piece of work, named by its `stamp`.
 
-    The first line holds the stamp. A journal with another stamp (other inputs, settings or code) is started anew; a last
-    line cut short by a kill is dropped. Floats survive the round trip exactly.
+    The first line holds the stamp. A journal with another stamp (other inputs, settings or code) is started anew; a
+    last line cut short by a kill is dropped. Floats survive the round trip exactly.
     """
 
     def __init__(self, path: Path, stamp: str) -> None:

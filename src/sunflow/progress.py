@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -18,8 +18,8 @@ def progress(items: Iterable[T], description: str, unit: str, total: int | None 
     if sys.stderr.isatty():
         yield from tqdm(items, desc=description, unit=f" {unit}", total=total, dynamic_ncols=True)
         return
-    if total is None:
-        total = len(items) if hasattr(items, "__len__") else None
+    if total is None and isinstance(items, Sized):
+        total = len(items)
     start = last = time.monotonic()
     done = 0
     for item in items:

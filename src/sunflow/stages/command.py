@@ -1,7 +1,8 @@
 """A stage's command line, made from the signature of its function.
 
-Every argument of the function is an option of the command. Arguments whose names begin with `output` are what the stage
-writes: they are locked while it runs, so that a job left over from a killed workflow and its successor never write at once.
+Every argument of the function is an option of the command. Arguments whose names begin with `output` are what the
+stage writes: they are locked while it runs, so that a job left over from a killed workflow and its successor never
+write at once.
 """
 
 import argparse
