@@ -9,7 +9,6 @@ import argparse
 import inspect
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -18,10 +17,9 @@ from pathlib import Path
 from types import GenericAlias
 from typing import Any
 
-from sunflow.atomic import output_lock, write_json
+from sunflow.atomic import output_lock
 
 logger = logging.getLogger(__name__)
-JOBS = Path(".snakemake/sunflow/jobs")
 
 
 class StageError(Exception):
@@ -33,28 +31,24 @@ def run(stage: Callable[..., None]) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )
-    arguments = vars(parser(stage).parse_args())
-    record = JOBS / f"{os.getpid()}.json"
+    arguments = vars(_parser(stage).parse_args())
     start = time.monotonic()
     try:
         with ExitStack() as locks:
-            for path in output_paths(arguments):
+            for path in _output_paths(arguments):
                 locks.enter_context(output_lock(path))
-            write_json(record, {"pid": os.getpid(), "stage": stage.__name__, "started": time.time()})
             stage(**arguments)
     except StageError as error:
         sys.exit(f"{stage.__name__} failed: {error}")
-    finally:
-        record.unlink(missing_ok=True)
     logger.info("%s done in %.1f s", stage.__name__, time.monotonic() - start)
 
 
-def output_paths(arguments: dict[str, Any]) -> list[Path]:
+def _output_paths(arguments: dict[str, Any]) -> list[Path]:
     """The paths among the arguments whose names begin with `output`."""
     return [value for name, value in arguments.items() if name.startswith("output") and isinstance(value, Path)]
 
 
-def parser(stage: Callable[..., None]) -> argparse.ArgumentParser:
+def _parser(stage: Callable[..., None]) -> argparse.ArgumentParser:
     """One option per argument: Path, str, int and float as they are, `list[Path]` as many, `dict` as JSON."""
     described = argparse.ArgumentParser(description=inspect.getdoc(stage))
     for name, parameter in inspect.signature(stage).parameters.items():

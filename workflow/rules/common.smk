@@ -1,0 +1,94 @@
+"""The configuration, checked; how jobs find the package; what a result depends on besides its inputs."""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, os.path.join(workflow.basedir, "src"))
+
+from snakemake.deployment import DeploymentMethod
+from snakemake.exceptions import WorkflowError
+from sunflow.config import ConfigError, check_target, load
+from sunflow.provenance import code_fingerprint
+from sunflow.recover import RECORD_JOB, forget_workflow, record_workflow
+
+try:
+    settings = load(config)
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+for target in workflow.dag_settings.targets:
+    if problem := check_target(str(target), settings):
+        raise WorkflowError(problem)
+
+
+wildcard_constraints:
+    dataset="|".join(settings.datasets),
+    generator="|".join([*settings.generators, "reference"]),
+    relaxer="|".join(settings.relaxers),
+    task="generation|test",
+    split="train|val|test",
+    potential="[a-z0-9]+",
+    part=r"\d+",
+    parts=r"\d+",
+
+
+onstart:
+    record_workflow()
+
+
+onsuccess:
+    forget_workflow()
+
+
+onerror:
+    forget_workflow()
+
+
+# Jobs find the package in src/, know where to look for downloads, and are recorded while they run.
+exports = {
+    "PYTHONPATH": os.path.join(workflow.basedir, "src"),
+    "SUNFLOW_MIRROR": settings.mirror or "",
+    "SUNFLOW_CACHE": settings.cache or "",
+}
+if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+    exports["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
+shell.prefix("".join(f"export {name}='{value}'; " for name, value in exports.items()) + RECORD_JOB)
+
+
+def as_json(section):
+    """One parameter that holds a whole section: Snakemake misses two parameters that swap their values."""
+    return json.dumps(section, sort_keys=True)
+
+
+def code_of(stage):
+    """Reruns a rule when code that its stage imports changes in meaning."""
+    return code_fingerprint(f"sunflow.stages.{stage}")
+
+
+def code_of_generator(stage):
+    """As `code_of`, with the code of the generator that the wildcards name."""
+
+    def fingerprint(wildcards):
+        kind = settings.generators[wildcards.generator].kind
+        return code_fingerprint(f"sunflow.stages.{stage}", f"sunflow.generators.{kind}")
+
+    return fingerprint
+
+
+def code_of_potential(stage):
+    """As `code_of`, with the code of the potential that the relaxer uses."""
+
+    def fingerprint(wildcards):
+        potential = settings.relaxer(wildcards.dataset, wildcards.relaxer)["potential"]
+        return code_fingerprint(f"sunflow.stages.{stage}", f"sunflow.relaxation.{potential}")
+
+    return fingerprint
+
+
+def pinned(*packages):
+    """The pinned versions of the packages that a stage's result depends on."""
+    text = Path(workflow.basedir, "constraints.txt").read_text()
+    return " ".join(re.findall(rf"(?m)^(?:{'|'.join(packages)})==\S+", text))

@@ -1,0 +1,145 @@
+"""Which files and settings a rule needs, from its wildcards."""
+
+SPLITS = ("train", "val", "test")
+HULL_FILES = {"materials_project": ("materials_project", "elements"), "dataset": ("elements",)}
+
+
+def raw_files(wildcards):
+    """The files of a dataset before reduction: downloaded, embedded, or the user's own."""
+    dataset = settings.datasets[wildcards.dataset]
+    if dataset.source == "official":
+        return [f"resources/{wildcards.dataset}/{split}.csv" for split in SPLITS]
+    if dataset.source == "embedded":
+        return [os.path.join(workflow.basedir, "src/sunflow/crystals/demo/demo.parquet")]
+    return [own_file(wildcards.dataset, split, path) for split, path in dataset.files.items()]
+
+
+def own_file(dataset, split, path):
+    """A file of the user's own, in this folder or in the mirror."""
+    candidates = [path, os.path.join(settings.mirror, path)] if settings.mirror else [path]
+    for candidate in candidates:
+        if os.path.exists(candidate):
+            return candidate
+    raise WorkflowError(
+        f"config.yaml: datasets.{dataset}.files.{split}: there is no {' and no '.join(candidates)};"
+        " give a path relative to this folder or to the mirror (mirror: or SUNFLOW_MIRROR)"
+    )
+
+
+def generator_section(wildcards):
+    """The settings of a generator on a dataset."""
+    return settings.generator(wildcards.dataset, wildcards.generator)
+
+
+def training_settings(wildcards):
+    """What a trained model depends on."""
+    section = generator_section(wildcards)
+    return {name: section[name] for name in ("kind", "model", "training", "seed")}
+
+
+def sampling_settings(wildcards):
+    """What its samples depend on, besides the weights."""
+    section = generator_section(wildcards)
+    return {**section["sampling"], "seed": section["seed"]}
+
+
+def schedule(model, num_steps):
+    """The accuracy schedule of a model that is sampled in this many steps."""
+    return f"results/accuracy_schedules/{model['schedule']}_{num_steps}_steps_to_{model['final_accuracy']}.csv"
+
+
+def training_schedule(wildcards):
+    """The schedule that a generator is trained with."""
+    model = generator_section(wildcards)["model"]
+    return schedule(model, model["num_steps"])
+
+
+def sampling_schedule(wildcards):
+    """The schedule that it is sampled with."""
+    section = generator_section(wildcards)
+    return schedule(section["model"], section["sampling"]["num_steps"] or section["model"]["num_steps"])
+
+
+def weights_of(wildcards):
+    """The weights to sample with: pinned ones, or those that the workflow trains."""
+    pinned_weights = generator_section(wildcards)["weights"]
+    return pinned_weights or f"results/{wildcards.dataset}/{wildcards.generator}/{wildcards.task}/weights.safetensors"
+
+
+def description_of(wildcards):
+    """The JSON file beside the weights."""
+    return weights_of(wildcards).removesuffix(".safetensors") + ".json"
+
+
+def relaxation_settings(wildcards):
+    """What a relaxed crystal depends on."""
+    section = settings.relaxer(wildcards.dataset, wildcards.relaxer)
+    return {name: value for name, value in section.items() if name != "parts"}
+
+
+def relaxed_parts(wildcards):
+    """The parts that a set of crystals is relaxed in."""
+    parts = settings.relaxer(wildcards.dataset, wildcards.relaxer)["parts"]
+    folder = "results/{dataset}/{generator}/{task}/{relaxer}/parts".format(**wildcards)
+    return [f"{folder}/{part}_of_{parts}.parquet" for part in range(parts)]
+
+
+def reference_settings(wildcards):
+    """As many test crystals as are relaxed per generator."""
+    sampled = [settings.generator(wildcards.dataset, name) for name in settings.generators_of(wildcards.dataset)]
+    largest = max(generator["sampling"]["num_crystals"] for generator in sampled)
+    return {"num_crystals": largest, "seed": settings.seed}
+
+
+def hull_settings(wildcards):
+    """Which hull, and on whose energies."""
+    return {"kind": settings.datasets[wildcards.dataset].hull, "potential": wildcards.potential}
+
+
+def hull_files(wildcards):
+    """What a hull is built from, besides the dataset."""
+    kind = settings.datasets[wildcards.dataset].hull
+    if kind == "self_consistent":
+        return f"results/{wildcards.dataset}/hull/{wildcards.potential}_energies.parquet"
+    return [f"resources/hull/{name}.gz" for name in HULL_FILES[kind]]
+
+
+def hull_of_relaxer(wildcards):
+    """The hull on the scale of the relaxer's energies."""
+    potential = settings.relaxer(wildcards.dataset, wildcards.relaxer)["potential"]
+    return f"results/{wildcards.dataset}/hull/{potential}.parquet"
+
+
+def judged(dataset):
+    """One entry per row of a dataset's table, the reference last."""
+    generated = [(name, task) for name in settings.generators_of(dataset) for task in settings.generators[name].tasks]
+    return [
+        {"generator": generator, "task": task, "relaxer": relaxer, "hull": settings.datasets[dataset].hull}
+        for relaxer in settings.relaxers_of(dataset)
+        for generator, task in [*generated, ("reference", "test")]
+    ]
+
+
+def judged_files(pattern):
+    """This file for every row of the table."""
+
+    def files(wildcards):
+        rows = judged(wildcards.dataset)
+        return [f"results/{wildcards.dataset}/{pattern}".format(**row) for row in rows]
+
+    return files
+
+
+def trained(name):
+    """This file for every generator that the workflow trains on a dataset."""
+
+    def files(wildcards):
+        folder = f"results/{wildcards.dataset}"
+        return [
+            f"{folder}/{generator}/{task}/{name}"
+            for generator in settings.generators_of(wildcards.dataset)
+            if not settings.generator(wildcards.dataset, generator)["weights"]
+            for task in settings.generators[generator].tasks
+        ]
+
+    return files

@@ -1,0 +1,155 @@
+rule relax:
+    input:
+        crystals="results/{dataset}/{generator}/{task}/samples.parquet",
+    output:
+        "results/{dataset}/{generator}/{task}/{relaxer}/parts/{part}_of_{parts}.parquet",
+    log:
+        "logs/{dataset}/{generator}/{task}/{relaxer}/relax_{part}_of_{parts}.log",
+    benchmark:
+        "logs/{dataset}/{generator}/{task}/{relaxer}/relax_{part}_of_{parts}.benchmark.tsv"
+    conda:
+        "../../envs/chgnet.yaml"
+    threads: 8
+    retries: 1
+    resources:
+        mem_mb=16000,
+        runtime="12h",
+    params:
+        settings=lambda wildcards: as_json(relaxation_settings(wildcards)),
+        code=code_of_potential("relax"),
+        versions=pinned("chgnet", "ase", "pymatgen", "pymatgen-core"),
+    shell:
+        "python -m sunflow.stages.relax --settings {params.settings:q} --crystals {input.crystals}"
+        " --part {wildcards.part} --num-parts {wildcards.parts} --threads {threads} --output {output} > {log} 2>&1"
+
+
+rule gather_relaxed:
+    input:
+        crystals="results/{dataset}/{generator}/{task}/samples.parquet",
+        parts=relaxed_parts,
+    output:
+        "results/{dataset}/{generator}/{task}/{relaxer}/relaxed.parquet",
+    log:
+        "logs/{dataset}/{generator}/{task}/{relaxer}/gather_relaxed.log",
+    benchmark:
+        "logs/{dataset}/{generator}/{task}/{relaxer}/gather_relaxed.benchmark.tsv"
+    conda:
+        "../../envs/chgnet.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="30m",
+    params:
+        code=code_of("gather_relaxed"),
+    shell:
+        "python -m sunflow.stages.gather_relaxed --crystals {input.crystals} --parts {input.parts}"
+        " --output {output} > {log} 2>&1"
+
+
+rule reference_energies:
+    input:
+        crystals=expand("results/{{dataset}}/crystals/{split}.parquet", split=SPLITS),
+    output:
+        "results/{dataset}/hull/{potential}_energies.parquet",
+    log:
+        "logs/{dataset}/hull/{potential}_energies.log",
+    benchmark:
+        "logs/{dataset}/hull/{potential}_energies.benchmark.tsv"
+    conda:
+        "../../envs/chgnet.yaml"
+    threads: 8
+    resources:
+        mem_mb=16000,
+        runtime="12h",
+    params:
+        code=lambda wildcards: code_fingerprint(
+            "sunflow.stages.reference_energies", f"sunflow.relaxation.{wildcards.potential}"
+        ),
+        versions=pinned("chgnet", "ase", "pymatgen", "pymatgen-core"),
+    shell:
+        "python -m sunflow.stages.reference_energies --potential {wildcards.potential}"
+        " --crystals {input.crystals} --threads {threads} --output {output} > {log} 2>&1"
+
+
+rule hull:
+    input:
+        crystals=expand("results/{{dataset}}/crystals/{split}.parquet", split=SPLITS),
+        files=hull_files,
+    output:
+        "results/{dataset}/hull/{potential}.parquet",
+    log:
+        "logs/{dataset}/hull/{potential}.log",
+    benchmark:
+        "logs/{dataset}/hull/{potential}.benchmark.tsv"
+    conda:
+        "../../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime="1h",
+    params:
+        settings=lambda wildcards: as_json(hull_settings(wildcards)),
+        code=code_of("hull"),
+        versions=pinned("pymatgen", "pymatgen-core", "scipy"),
+    shell:
+        "python -m sunflow.stages.hull --settings {params.settings:q} --crystals {input.crystals}"
+        " --files {input.files} --output {output} > {log} 2>&1"
+
+
+rule energy_above_hull:
+    input:
+        relaxed="results/{dataset}/{generator}/{task}/{relaxer}/relaxed.parquet",
+        hull=hull_of_relaxer,
+    output:
+        "results/{dataset}/{generator}/{task}/{relaxer}/energy_above_hull.csv",
+    log:
+        "logs/{dataset}/{generator}/{task}/{relaxer}/energy_above_hull.log",
+    benchmark:
+        "logs/{dataset}/{generator}/{task}/{relaxer}/energy_above_hull.benchmark.tsv"
+    conda:
+        "../../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime="2h",
+    params:
+        code=code_of("energy_above_hull"),
+        versions=pinned("pymatgen", "pymatgen-core", "scipy"),
+    shell:
+        "python -m sunflow.stages.energy_above_hull --relaxed {input.relaxed} --hull {input.hull}"
+        " --output {output} > {log} 2>&1"
+
+
+rule sun:
+    input:
+        samples="results/{dataset}/{generator}/{task}/samples.parquet",
+        relaxed="results/{dataset}/{generator}/{task}/{relaxer}/relaxed.parquet",
+        energies="results/{dataset}/{generator}/{task}/{relaxer}/energy_above_hull.csv",
+        train="results/{dataset}/crystals/train.parquet",
+    output:
+        crystals=report(
+            "results/{dataset}/{generator}/{task}/{relaxer}/sun_crystals.csv",
+            caption="../report/sun_crystals.rst",
+            category="Crystals",
+            labels={"dataset": "{dataset}", "generator": "{generator}", "relaxer": "{relaxer}"},
+        ),
+        xyz="results/{dataset}/{generator}/{task}/{relaxer}/sun_crystals.extxyz",
+        cif="results/{dataset}/{generator}/{task}/{relaxer}/sun_crystals.zip",
+    log:
+        "logs/{dataset}/{generator}/{task}/{relaxer}/sun.log",
+    benchmark:
+        "logs/{dataset}/{generator}/{task}/{relaxer}/sun.benchmark.tsv"
+    conda:
+        "../../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime="4h",
+    params:
+        settings=as_json(settings.sun.model_dump()),
+        code=code_of("sun"),
+        versions=pinned("pymatgen", "pymatgen-core", "spglib"),
+    shell:
+        "python -m sunflow.stages.sun --settings {params.settings:q} --samples {input.samples}"
+        " --relaxed {input.relaxed} --energies {input.energies} --train {input.train}"
+        " --output {output.crystals} --output-xyz {output.xyz} --output-cif {output.cif} > {log} 2>&1"
