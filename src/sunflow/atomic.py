@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 
+class OutputLockedError(Exception):
+    """Another live process is writing the same output."""
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path in the folder of `path` that is flushed and renamed to it when the block ends without error."""
@@ -39,7 +43,7 @@ def output_lock(path: Path) -> Iterator[None]:
     """Hold the right to write `path`; the operating system releases it when the process dies, however it dies.
 
     Raises:
-        RuntimeError: Another live process holds it.
+        OutputLockedError: Another live process holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("a+") as stream:
@@ -48,7 +52,7 @@ def output_lock(path: Path) -> Iterator[None]:
         except BlockingIOError:
             stream.seek(0)
             holder = stream.read().strip() or "unknown"
-            raise RuntimeError(f"{path} is being written by process {holder}: wait for it, or end it") from None
+            raise OutputLockedError(f"{path} is being written by process {holder}: wait for it, or end it") from None
         stream.truncate(0)
         stream.write(str(os.getpid()))
         stream.flush()

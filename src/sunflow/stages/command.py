@@ -17,7 +17,7 @@ from pathlib import Path
 from types import GenericAlias
 from typing import Any
 
-from sunflow.atomic import output_lock
+from sunflow.atomic import OutputLockedError, output_lock
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def run(stage: Callable[..., None]) -> None:
             for path in _output_paths(arguments):
                 locks.enter_context(output_lock(path))
             stage(**arguments)
-    except StageError as error:
+    except (StageError, OutputLockedError) as error:
         sys.exit(f"{stage.__name__} failed: {error}")
     logger.info("%s done in %.1f s", stage.__name__, time.monotonic() - start)
 
