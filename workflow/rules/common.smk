@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -19,8 +20,8 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
-for target in workflow.dag_settings.targets:
-    if problem := check_target(str(target), settings):
+for target in sys.argv[1:]:
+    if problem := check_target(target, settings):
         raise WorkflowError(problem)
 
 
@@ -55,7 +56,8 @@ exports = {
 }
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     exports["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
-shell.prefix("".join(f"export {name}='{value}'; " for name, value in exports.items()) + RECORD_JOB)
+prefix = "".join(f"export {name}={shlex.quote(value)}; " for name, value in exports.items()) + RECORD_JOB
+shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
 
 
 def as_json(section):

@@ -1,0 +1,109 @@
+"""The chain that Snakemake plans, and what it says when it cannot."""
+
+import re
+
+import pytest
+
+CHAIN = {
+    "accuracy_schedule",
+    "energy_above_hull",
+    "gather_relaxed",
+    "hull",
+    "niggli",
+    "reference",
+    "relax",
+    "sample",
+    "sun",
+    "sun_table",
+    "train",
+}
+
+
+def rules(project, *arguments, **environment):
+    return {rule for rule, _ in project.jobs(*arguments, **environment)}
+
+
+def test_main_command(project):
+    assert rules(project, "--cores", "8", "results/mp20/sun.csv") == CHAIN | {"download_split", "download_hull"}
+
+
+@pytest.mark.parametrize("dataset", ["perov5", "carbon24", "mpts52"])
+def test_every_official_dataset(project, dataset):
+    hull = {"download_hull"} if dataset == "mpts52" else {"reference_energies"}
+    assert rules(project, f"results/{dataset}/sun.csv") == CHAIN | {"download_split"} | hull
+
+
+def test_alone_it_does_the_demo_and_its_report(project):
+    planned = project.jobs()
+    assert {rule for rule, _ in planned} == CHAIN | {"all", "reference_energies", "provenance", "report"}
+    paths = [path for _, outputs in planned for path in outputs]
+    assert all(path.startswith(("results/demo/", "results/accuracy_schedules/")) for path in paths)
+
+
+def test_slurm_profile(project):
+    assert rules(project, "--workflow-profile", "profiles/slurm", "results/demo/sun.csv") >= CHAIN
+
+
+def test_pinned_weights_are_never_trained(project):
+    (project.folder / "mine.safetensors").touch()
+    (project.folder / "mine.json").touch()
+    project.configure(lambda config: config["generators"]["crysbfn"].update(weights="mine.safetensors"))
+    planned = rules(project, "results/demo/sun.csv", "results/demo/report.html")
+    assert "train" not in planned
+    assert "sample" in planned
+
+
+def test_runs_stand_side_by_side(project):
+    def add(config):
+        config["generators"]["crysbfn_seed2"] = {**config["generators"]["crysbfn"], "seed": 2}
+
+    project.configure(add)
+    trained = [outputs[0] for rule, outputs in project.jobs("results/demo/sun.csv") if rule == "train"]
+    assert sorted(trained) == [
+        "results/demo/crysbfn/generation/weights.safetensors",
+        "results/demo/crysbfn_seed2/generation/weights.safetensors",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("results/mp21/sun.csv", "mp20"),
+        ("results/mp20/crysbnf/generation/samples.parquet", "crysbfn"),
+    ],
+)
+def test_unknown_names_in_a_target(project, target, message):
+    failed = project.snakemake("--dry-run", target, check=False)
+    assert failed.returncode != 0
+    assert re.search(rf"did you mean.*{message}", failed.stderr + failed.stdout, re.IGNORECASE)
+
+
+def test_a_wrong_key_stops_before_the_dag(project):
+    project.configure(lambda config: config["sun"].update(stabel=0.0))
+    failed = project.snakemake("--dry-run", check=False)
+    assert failed.returncode != 0
+    message = failed.stderr + failed.stdout
+    assert "sun.stabel" in message
+    assert "stable" in message
+    assert "Traceback" not in message
+
+
+def test_a_missing_own_file_is_named(project):
+    failed = project.snakemake("--dry-run", "results/perov5_partial/sun.csv", check=False)
+    assert failed.returncode != 0
+    assert "datasets.perov5_partial.files.train" in failed.stderr + failed.stdout
+
+
+def test_without_network_or_mirror_the_download_says_what_to_do(project):
+    offline = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
+    offline["XDG_CACHE_HOME"] = str(project.folder / "cache")
+    failed = project.snakemake("--cores", "2", "--notemp", "results/mp20/sun.csv", check=False, **offline)
+    assert failed.returncode != 0
+    message = failed.stdout + failed.stderr
+    assert "SUNFLOW_MIRROR" in message
+    assert "mp_20/train.csv" in message or "mp_20/test.csv" in message
+
+
+def test_code_is_checked(project):
+    linted = project.snakemake("--lint", check=False)
+    assert linted.returncode == 0, linted.stdout + linted.stderr

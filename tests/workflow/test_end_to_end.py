@@ -1,0 +1,176 @@
+"""A whole small run, and what becomes of it when it is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import pandas as pd
+import psutil
+import pytest
+from conftest import Project
+
+TARGETS = ("results/demo/sun.csv", "results/demo/report.html")
+RUN = "results/demo/crysbfn/generation"
+TIMES = ["seconds_per_crystal", "seconds_per_sun"]
+SMALL_MODEL = {"hidden_dim": 32, "num_layers": 2, "num_frequencies": 8, "time_dim": 16, "num_steps": 10}
+
+
+def shrink(config):
+    """The demo, small enough for a test."""
+    generator = config["generators"]["crysbfn"]["datasets"]["demo"]
+    generator["model"] = SMALL_MODEL
+    generator["training"] = {**generator["training"], "epochs": 12, "validate_every": 4}
+    generator["sampling"] = {"num_crystals": 6, "batch_size": 2}
+    config["relaxers"]["chgnet"]["datasets"]["demo"].update(max_steps=15)
+
+
+def table(project):
+    return pd.read_csv(project.folder / "results/demo/sun.csv", keep_default_na=False)
+
+
+def crystals(project, run="crysbfn/generation"):
+    path = project.folder / "results/demo" / run / "chgnet/sun_crystals.csv"
+    return pd.read_csv(path, keep_default_na=False, dtype=str)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One undisturbed run, shared by all tests here."""
+    project = Project.create(tmp_path_factory.mktemp("baseline") / "project")
+    project.configure(shrink)
+    project.snakemake("--cores", "2", *TARGETS)
+    return project
+
+
+def test_every_requested_crystal_has_a_row(finished):
+    for run in ("crysbfn/generation", "reference/test"):
+        rows = crystals(finished, run)
+        assert len(rows) == 6
+        assert rows.crystal_id.is_unique
+        assert set(rows.status) <= {"ok", "not_converged", "failed"}
+        assert all((row.status == "ok") == (row.reason == "") for row in rows.itertuples())
+
+
+def test_table_agrees_with_the_crystals(finished):
+    rows = table(finished).set_index("generator")
+    assert set(rows.index) == {"crysbfn", "reference"}
+    for generator, run in (("crysbfn", "crysbfn/generation"), ("reference", "reference/test")):
+        judged = crystals(finished, run)
+        row = rows.loc[generator]
+        assert row.num_requested == len(judged)
+        assert row.num_geometry_valid == (judged.geometry_valid == "True").sum()
+        assert row.num_converged == (judged.converged == "True").sum()
+        assert (
+            row.num_covered == judged.hull_coverage.isin(["same_composition", "same_system", "subsystems_only"]).sum()
+        )
+        for name in ("unique", "novel", "metastable", "stable", "sun"):
+            assert row[f"{name}_rate"] == pytest.approx((judged[name] == "True").sum() / len(judged))
+
+
+def test_the_control_starts_at_its_minimum(finished):
+    rows = table(finished).set_index("generator")
+    assert rows.loc["reference"].num_converged == 6
+
+
+def test_files_for_people(finished):
+    folder = finished.folder / RUN / "chgnet"
+    num_sun = (crystals(finished).sun == "True").sum()
+    with zipfile.ZipFile(folder / "sun_crystals.zip") as archive:
+        assert len(archive.namelist()) == num_sun
+    page = (finished.folder / "results/demo/report.html").read_text()
+    assert "demonstration" in page.lower()
+
+
+def test_provenance(finished):
+    provenance = json.loads((finished.folder / "results/demo/provenance.json").read_text())
+    text = json.dumps(provenance)
+    for expected in ("torch", "chgnet", "weights", "seed"):
+        assert expected in text
+
+
+def test_nothing_runs_twice(finished):
+    assert finished.jobs(*TARGETS) == []
+
+
+def test_snakemake_report(finished):
+    finished.snakemake("--report", "report.zip", *TARGETS)
+    assert (finished.folder / "report.zip").stat().st_size > 10_000
+
+
+def stage_process(stage, project):
+    """The running process of this stage in this project."""
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        command = " ".join(process.info["cmdline"] or [])
+        if command.startswith("python") and f"sunflow.stages.{stage} " in command:
+            if process.info["cwd"] == str(project.folder):
+                return process
+    return None
+
+
+def wait_for(condition, running, seconds=120):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert running.poll() is None, "Snakemake ended before it could be disturbed"
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+    return found
+
+
+PROGRESS = {
+    "train": f"{RUN}/training_state/*",
+    "sample": f"{RUN}/*samples*journal*",
+    "relax": f"{RUN}/chgnet/parts/*journal*",
+}
+REDONE = {
+    "train": f"{RUN}/weights.safetensors",
+    "sample": f"{RUN}/samples.parquet",
+    "relax": f"{RUN}/chgnet/parts/0_of_1.parquet",
+}
+
+
+@pytest.mark.parametrize("victim", ["train", "sample", "relax", "snakemake"])
+def test_killed_runs_end_like_undisturbed_ones(finished, tmp_path, victim):
+    project = finished.copy(tmp_path / "project")
+    stage = "train" if victim == "snakemake" else victim
+    (project.folder / REDONE[stage]).unlink()
+    (project.folder / "results/demo/sun.csv").unlink()
+
+    running = project.start("--cores", "2", *TARGETS)
+    process = wait_for(lambda: stage_process(stage, project), running)
+    wait_for(lambda: list(project.folder.glob(PROGRESS[stage])), running)
+    if victim == "snakemake":
+        running.kill()
+        running.wait()
+        assert process.is_running()
+    else:
+        process.kill()
+        running.wait(timeout=120)
+
+    recovered = subprocess.run(
+        [sys.executable, "-m", "sunflow.recover"], cwd=project.folder, capture_output=True, text=True, check=False
+    )
+    assert recovered.returncode == 0, recovered.stderr
+    assert stage_process(stage, project) is None
+    project.snakemake("--cores", "2", *TARGETS)
+
+    pd.testing.assert_frame_equal(table(project).drop(columns=TIMES), table(finished).drop(columns=TIMES))
+    pd.testing.assert_frame_equal(crystals(project), crystals(finished))
+
+
+def test_a_live_run_is_not_disturbed(finished, tmp_path):
+    project = finished.copy(tmp_path / "project")
+    (project.folder / REDONE["train"]).unlink()
+    (project.folder / "results/demo/sun.csv").unlink()
+    running = project.start("--cores", "2", *TARGETS)
+    wait_for(lambda: stage_process("train", project), running)
+    recovered = subprocess.run(
+        [sys.executable, "-m", "sunflow.recover"], cwd=project.folder, capture_output=True, text=True, check=False
+    )
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert recovered.returncode != 0
+    assert str(running.pid) in recovered.stderr

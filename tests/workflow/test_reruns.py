@@ -1,0 +1,127 @@
+"""Change one thing, and exactly what it touches runs again."""
+
+import os
+import re
+
+import pytest
+from conftest import Project
+
+TARGETS = ("results/demo/sun.csv", "results/demo/report.html")
+JUDGEMENT = {"sun", "sun_table", "provenance", "report"}
+RELAXING = {"relax", "gather_relaxed", "energy_above_hull"} | JUDGEMENT
+SAMPLING = {"sample"} | RELAXING
+TRAINING = {"train"} | SAMPLING
+
+
+def add_twin(project):
+    """A second generator: its own file, a registry line in two places, and configuration."""
+    source = (project.folder / "src/sunflow/generators/crysbfn.py").read_text()
+    (project.folder / "src/sunflow/generators/twin.py").write_text(source)
+    project.edit("src/sunflow/config.py", '"crysbfn": CrysBFNModel', '"crysbfn": CrysBFNModel, "twin": CrysBFNModel')
+
+    def add(config):
+        config["generators"]["twin"] = {**config["generators"]["crysbfn"], "kind": "twin"}
+
+    project.configure(add)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A project whose results are all there, as far as Snakemake can tell."""
+    project = Project.create(tmp_path_factory.mktemp("finished") / "project")
+    add_twin(project)
+    for _, outputs in project.jobs("--forceall", *TARGETS):
+        for path in outputs:
+            (project.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (project.folder / path).write_text(path)
+    project.snakemake("--touch", "--cores", "1", *TARGETS)
+    assert project.jobs(*TARGETS) == []
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    return finished.copy(tmp_path / "project")
+
+
+def set_key(*path, value):
+    def change(config):
+        for name in path[:-1]:
+            config = config[name]
+        config[path[-1]] = value
+
+    return lambda project: project.configure(change)
+
+
+def touch_everything(project):
+    for path in project.folder.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts:
+            os.utime(path)
+
+
+def comment(name):
+    def change(project):
+        path = project.folder / name
+        path.write_text("# A remark.\n" + path.read_text())
+
+    return change
+
+
+def append(name, text):
+    def change(project):
+        path = project.folder / name
+        path.write_text(path.read_text() + text)
+
+    return change
+
+
+def swap_thresholds(project):
+    def change(config):
+        sun = config["sun"]
+        sun["stable"], sun["metastable"] = 0.05, 0.05
+        sun["stable"], sun["metastable"] = sun["metastable"], sun["stable"]
+
+    project.configure(change)
+
+
+CHANGES = {
+    "nothing": (lambda project: None, set(), None),
+    "touch every file": (touch_everything, set(), None),
+    "comment in the configuration": (comment("config.yaml"), set(), None),
+    "comment in a flow": (comment("src/sunflow/flows/torus.py"), set(), None),
+    "mirror": (set_key("mirror", value="/somewhere/else"), set(), None),
+    "a dataset that is not asked for": (set_key("datasets", "mp20", "max_atoms", value=12), set(), None),
+    "threshold": (set_key("sun", "stable", value=0.01), JUDGEMENT, None),
+    "relaxer's step limit": (
+        set_key("relaxers", "chgnet", "datasets", "demo", "max_steps", value=77),
+        RELAXING,
+        None,
+    ),
+    "code of a flow": (append("src/sunflow/flows/torus.py", "\nNEW = 1\n"), TRAINING | {"accuracy_schedule"}, None),
+    "code of one generator": (append("src/sunflow/generators/twin.py", "\nNEW = 1\n"), TRAINING, "twin"),
+    "code of the relaxer": (append("src/sunflow/relaxation/relaxer.py", "\nNEW = 1\n"), None, None),
+    "code of the report": (append("src/sunflow/report/page.py", "\nNEW = 1\n"), {"report"}, None),
+    "hyper-parameter of one run": (
+        set_key("generators", "twin", "datasets", "demo", "model", "hidden_dim", value=64),
+        TRAINING,
+        "twin",
+    ),
+    "number of samples of one run": (
+        set_key("generators", "twin", "datasets", "demo", "sampling", "num_crystals", value=10),
+        SAMPLING,
+        "twin",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_exactly_what_a_change_touches_runs_again(project, name):
+    change, expected, generator = CHANGES[name]
+    change(project)
+    jobs = project.jobs(*TARGETS)
+    if expected is not None:
+        assert {rule for rule, _ in jobs} == expected
+    if generator:
+        of_generators = [path for _, paths in jobs for path in paths if re.match(r"results/demo/(crysbfn|twin)/", path)]
+        assert of_generators
+        assert all(path.startswith(f"results/demo/{generator}/") for path in of_generators)
