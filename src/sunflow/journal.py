@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 
 class Journal:
@@ -44,7 +44,7 @@ class Journal:
         self._stream.close()
         self.path.unlink(missing_ok=True)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Journal":
         return self
 
     def __exit__(

@@ -58,7 +58,8 @@ def recover() -> None:
 def _refuse_if_held(holder: dict) -> None:
     if holder["host"] != socket.gethostname():
         raise RuntimeError(
-            f"Snakemake on {holder['host']} (process {holder['pid']}) holds this folder; if it is dead, delete {WORKFLOW}"
+            f"Snakemake on {holder['host']} (process {holder['pid']}) holds this folder;"
+            f" if that one is dead, delete {WORKFLOW}"
         )
     if _alive(holder["pid"], holder["time"]):
         raise RuntimeError(f"Snakemake (process {holder['pid']}) is running in this folder: wait for it, or end it")

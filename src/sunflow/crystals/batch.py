@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from jaxtyping import Float, Int
@@ -36,12 +35,12 @@ class CrystalBatch:
         indices = torch.arange(len(self), device=self.num_atoms.device)
         return torch.repeat_interleave(indices, self.num_atoms, output_size=len(self.atomic_numbers))
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> "CrystalBatch":
         """The same crystals on another device."""
         return type(self)(*(tensor.to(device, non_blocking=True) for tensor in vars(self).values()))
 
     @classmethod
-    def from_crystals(cls, crystals: Sequence[Crystal]) -> Self:
+    def from_crystals(cls, crystals: Sequence[Crystal]) -> "CrystalBatch":
         """Stack crystals, in single precision."""
         return cls(
             lattice=torch.tensor([crystal.lattice.tolist() for crystal in crystals], dtype=torch.float32).reshape(

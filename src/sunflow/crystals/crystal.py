@@ -1,7 +1,7 @@
 """One crystal, with its identity and what became of it."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class Crystal:
             )
 
     @classmethod
-    def failure(cls, crystal_id: str, reason: str, **properties: Property) -> Self:
+    def failure(cls, crystal_id: str, reason: str, **properties: Property) -> "Crystal":
         """A crystal that could not be made: no atoms, but a row that says why."""
         return cls(crystal_id, np.full((3, 3), np.nan), np.empty((0, 3)), np.empty(0), "failed", reason, properties)
 
@@ -55,11 +55,11 @@ class Crystal:
         """Volume of the cell in Å³."""
         return float(abs(np.linalg.det(self.lattice)))
 
-    def failed(self, reason: str) -> Self:
+    def failed(self, reason: str) -> "Crystal":
         """The same crystal, marked as failed for this reason."""
         return replace(self, status="failed", reason=reason)
 
-    def with_properties(self, **properties: Property) -> Self:
+    def with_properties(self, **properties: Property) -> "Crystal":
         """The same crystal with these properties added."""
         return replace(self, properties={**self.properties, **properties})
 
@@ -76,8 +76,12 @@ class Crystal:
         }
 
     @classmethod
-    def from_record(cls, record: dict[str, Any]) -> Self:
+    def from_record(cls, record: dict[str, Any]) -> "Crystal":
         """The crystal of a row."""
-        known = ("crystal_id", "status", "reason", "lattice", "frac_coords", "atomic_numbers")
-        properties = {name: value for name, value in record.items() if name not in known}
-        return cls(**{name: record[name] for name in known}, properties=properties)
+        names, arrays = ("crystal_id", "status", "reason"), ("lattice", "frac_coords", "atomic_numbers")
+        properties = {name: value for name, value in record.items() if name not in names + arrays}
+        return cls(
+            **{name: record[name] for name in names},
+            **{name: np.asarray(record[name]) for name in arrays},
+            properties=properties,
+        )

@@ -1,0 +1,47 @@
+"""The graph that joins all atoms of a crystal with one another."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class CompleteGraph:
+    """An edge for every ordered pair of atoms of a crystal, an atom with itself included.
+
+    Attributes:
+        num_atoms: Atoms of every crystal.
+        crystal_of_atom: Index of the crystal of every atom.
+        receiver: The atom that an edge points to, in ascending order.
+        sender: The atom that it comes from.
+    """
+
+    num_atoms: Int[Tensor, " crystals"]
+    crystal_of_atom: Int[Tensor, " atoms"]
+    receiver: Int[Tensor, " edges"]
+    sender: Int[Tensor, " edges"]
+
+    @classmethod
+    def of(cls, num_atoms: Int[Tensor, " crystals"]) -> Self:
+        """The graph of crystals of these sizes; on a GPU, the only place that waits for it."""
+        crystals = torch.arange(len(num_atoms), device=num_atoms.device)
+        crystal_of_atom = torch.repeat_interleave(crystals, num_atoms)
+        neighbours = num_atoms[crystal_of_atom]
+        receiver = torch.repeat_interleave(torch.arange(len(crystal_of_atom), device=num_atoms.device), neighbours)
+        first_edge = (neighbours.cumsum(0) - neighbours)[receiver]
+        first_atom = (num_atoms.cumsum(0) - num_atoms)[crystal_of_atom][receiver]
+        sender = first_atom + torch.arange(len(receiver), device=num_atoms.device) - first_edge
+        return cls(num_atoms, crystal_of_atom, receiver, sender)
+
+    def mean_of_messages(self, message: Float[Tensor, "edges features"]) -> Float[Tensor, "atoms features"]:
+        """The mean over all edges that point to an atom."""
+        total = message.new_zeros(len(self.crystal_of_atom), message.shape[1]).index_add_(0, self.receiver, message)
+        return total / self.num_atoms[self.crystal_of_atom, None].to(message.dtype)
+
+    def mean_of_atoms(self, value: Float[Tensor, "atoms features"]) -> Float[Tensor, "crystals features"]:
+        """The mean over all atoms of a crystal."""
+        total = value.new_zeros(len(self.num_atoms), value.shape[1]).index_add_(0, self.crystal_of_atom, value)
+        return total / self.num_atoms[:, None].to(value.dtype)

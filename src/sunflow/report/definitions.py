@@ -1,0 +1,60 @@
+"""What the table's columns and the hulls mean, in sentences for the page."""
+
+from dataclasses import dataclass
+
+COLUMNS = {
+    "generator": "the run's name in the configuration; reference is the positive control: crystals of the dataset's "
+    "own test split sent through the same relaxation and hull",
+    "task": "what was asked of the generator; test for the reference",
+    "relaxer": "the potential and settings that relaxed the crystals",
+    "hull": "the reference that energies above hull are measured against, with its number of entries",
+    "num_requested": "crystals asked for: the denominator of every rate",
+    "num_geometry_valid": "crystals with sensible distances and volume as generated; reported, not required",
+    "num_converged": "crystals relaxed below the force limit within the allowed steps; only these can be stable",
+    "num_covered": "crystals with an energy above hull: the reference knows all their elements",
+    "unique_rate": "share that is the lowest in energy among equal crystals of this row",
+    "novel_rate": "share that matches no crystal of the training split",
+    "metastable_rate": "share at or below the metastable threshold (stable crystals included)",
+    "stable_rate": "share at or below the stable threshold",
+    "sun_rate": "share that is stable, unique and novel at once, with Wilson's 95 % interval (sampling error alone)",
+    "sun_rate_strict": "as S.U.N., counting only crystals whose composition or chemical system is in the reference",
+    "seconds_per_crystal": "network time of sampling per requested crystal, in seconds",
+    "seconds_per_sun": "network time of sampling per S.U.N. crystal, in seconds; empty where none was found",
+}
+
+
+@dataclass(frozen=True)
+class Hull:
+    """A kind of reference and what to keep in mind about it."""
+
+    title: str
+    meaning: str
+
+
+HULLS = {
+    "materials_project": Hull(
+        "Materials Project",
+        "The convex hull of the Materials Project's computed formation energies (PBE, PBE+U, corrected). The potential "
+        "is trained on that scale, so its energies are compared without further correction.",
+    ),
+    "dataset": Hull(
+        "the dataset's own columns",
+        "The hull that the dataset's formation energies and energies above hull imply: exact at the compositions in "
+        "the dataset, and at most as low as the full hull elsewhere, so that too many crystals may look stable.",
+    ),
+    "self_consistent": Hull(
+        "self-consistent",
+        "The hull of the dataset's own crystals and the elements, all computed with the same potential. Systematic "
+        "errors of the potential cancel in part; phases that the dataset lacks are missing, so that too many crystals "
+        "may look stable.",
+    ),
+}
+
+CITATIONS = {
+    "CrysBFN": ("Wu et al., A Periodic Bayesian Flow for Material Generation, ICLR 2025", "arxiv.org/abs/2502.02016"),
+    "CHGNet": ("Deng et al., Nature Machine Intelligence 5, 1031 (2023)", "doi.org/10.1038/s42256-023-00716-3"),
+    "pymatgen": ("Ong et al., Computational Materials Science 68, 314 (2013)", "doi.org/10.1016/j.commatsci.2012.10.028"),
+    "spglib": ("Togo et al., Science and Technology of Advanced Materials: Methods 4, 2384822 (2024)", "doi.org/10.1080/27660400.2024.2384822"),
+    "Materials Project": ("Jain et al., APL Materials 1, 011002 (2013)", "doi.org/10.1063/1.4812323"),
+    "Snakemake": ("Mölder et al., F1000Research 10, 33 (2021)", "doi.org/10.12688/f1000research.29032.2"),
+}

@@ -1,0 +1,107 @@
+"""The report as one HTML page that carries everything it needs."""
+
+import json
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from sunflow.report import counts, figures, text
+from sunflow.report.best import best_crystals
+from sunflow.report.definitions import CITATIONS, COLUMNS, HULLS
+from sunflow.report.periodic_table import cells
+from sunflow.report.rows import DEMONSTRATION_BELOW, Row
+from sunflow.report.sunflower import MAX_SEEDS, seeds
+
+FILTERS = (
+    text.percent,
+    text.integer,
+    text.duration,
+    text.energy,
+    text.formula,
+    text.space_group,
+    text.words,
+    text.is_missing,
+)
+
+
+def render(
+    dataset: str,
+    rows: list[Row],
+    stable: float,
+    metastable: float,
+    curves: dict[str, pd.DataFrame],
+    summary: pd.DataFrame,
+    provenance: dict[str, Any],
+) -> str:
+    """The page's HTML.
+
+    Args:
+        dataset: Its name in the configuration.
+        rows: The rows of the results table with their crystals.
+        stable: Threshold in eV/atom.
+        metastable: Threshold in eV/atom.
+        curves: Training curve of every trained generator, by its name.
+        summary: What was kept and dropped of the dataset, one line per split.
+        provenance: The content of provenance.json.
+    """
+    generated = [row for row in rows if not row.is_reference]
+    outcomes = {row.label: counts.outcomes(row.crystals) for row in rows}
+    candidates = {row.label: best_crystals(row) for row in generated}
+    return _environment().get_template("page.html.jinja").render(
+        dataset=dataset,
+        rows=rows,
+        generated=generated,
+        stable=stable,
+        metastable=metastable,
+        demonstration=any(row.num_requested < DEMONSTRATION_BELOW for row in generated),
+        demonstration_below=DEMONSTRATION_BELOW,
+        columns=COLUMNS,
+        outcome_names=counts.OUTCOMES,
+        outcomes=outcomes,
+        seeds={label: seeds(counted) for label, counted in outcomes.items()},
+        max_seeds=MAX_SEEDS,
+        largest_rate=max([float(row.record["sun_rate_high"]) for row in rows if not _missing(row)], default=1.0),
+        statuses=[counts.statuses(row.crystals) for row in rows],
+        reasons=[counts.reasons(row.crystals) for row in rows],
+        funnel=counts.funnel(rows, stable, metastable),
+        candidates=candidates,
+        views=[candidate["view"] for found in candidates.values() for candidate in found],
+        charts=_charts(rows, stable, metastable, curves),
+        curve_names=list(curves),
+        cells=cells(),
+        element_shares=[counts.element_shares(row) for row in rows],
+        space_groups=counts.space_groups(rows),
+        hulls={kind: HULLS.get(kind) for kind in dict.fromkeys(row.record["hull"] for row in rows)},
+        summary=summary.to_dict("records"),
+        provenance=provenance,
+        configuration=json.dumps(provenance.get("configuration", {}), indent=2, ensure_ascii=False),
+        citations=CITATIONS,
+        plotly_js=Markup(get_plotlyjs()),  # noqa: S704
+    )
+
+
+def _charts(
+    rows: list[Row], stable: float, metastable: float, curves: dict[str, pd.DataFrame]
+) -> dict[str, figures.Figure]:
+    drawn = {"hull": figures.hull_distribution(rows, stable, metastable)}
+    drawn |= {f"curve-{i}": figures.training_curve(curve) for i, curve in enumerate(curves.values(), 1)}
+    return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def _missing(row: Row) -> bool:
+    return text.is_missing(row.record["sun_rate_high"])
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("sunflow.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {function.__name__: function for function in FILTERS}
+    return environment

@@ -1,0 +1,32 @@
+"""Compute the accuracies of a von Mises flow."""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from sunflow.atomic import write_text
+from sunflow.flows import accuracy_schedule as schedules
+from sunflow.stages.command import StageError, run
+
+
+def accuracy_schedule(kind: str, num_steps: int, final_accuracy: float, output: Path) -> None:
+    """Write step, time, accuracy, concentration aimed at and expected entropy (nats) of every step."""
+    try:
+        accuracies = schedules.accuracy_schedule(kind, num_steps, final_accuracy)
+    except ValueError as error:
+        raise StageError(str(error)) from error
+    step = torch.arange(1, num_steps + 1)
+    columns = {
+        "step": step,
+        "time": step.double() / num_steps,
+        "accuracy": accuracies,
+        "target_concentration": schedules.target_concentrations(num_steps, final_accuracy),
+        "expected_entropy": schedules.expected_entropies(accuracies).round(decimals=4),
+    }
+    table = pd.DataFrame({name: values.numpy() for name, values in columns.items()})
+    write_text(output, table.to_csv(index=False))
+
+
+if __name__ == "__main__":
+    run(accuracy_schedule)

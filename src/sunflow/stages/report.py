@@ -1,0 +1,90 @@
+"""The page that shows a dataset's results."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sunflow.atomic import atomic_path, write_text
+from sunflow.crystals.files import read_crystals
+from sunflow.report.histogram import write_histogram
+from sunflow.report.page import render
+from sunflow.report.rows import Row, assemble
+from sunflow.stages.command import StageError, run
+
+ROW_NAMES = ("generator", "task", "relaxer", "hull")
+VERDICTS = ("geometry_valid", "converged", "unique", "novel", "metastable", "stable", "sun")
+WORDS = ("crystal_id", "formula", "status", "reason", "hull_coverage", "matched_train_id")
+
+
+def report(
+    settings: dict,
+    table: Path,
+    crystals: list[Path],
+    relaxed: list[Path],
+    curves: list[Path],
+    curve_names: list[str],
+    summary: Path,
+    provenance: Path,
+    output: Path,
+    output_histogram: Path,
+) -> None:
+    """Write one self-contained HTML page, and the distribution of energies above hull as a still picture.
+
+    `settings` holds `dataset`, `rows` (generator, task, relaxer, hull; in the order of `table`, `crystals` and
+    `relaxed`) and `thresholds` (stable, metastable; eV/atom). `curves` are the training curves of `curve_names`.
+    """
+    rows = read_rows(settings["rows"], table, crystals, relaxed)
+    thresholds: dict[str, float] = settings["thresholds"]
+    html = render(
+        settings["dataset"],
+        rows,
+        **thresholds,
+        curves={name: pd.read_csv(path) for name, path in zip(curve_names, curves, strict=True)},
+        summary=pd.read_csv(summary, dtype=str, keep_default_na=False),
+        provenance=json.loads(provenance.read_text(encoding="utf-8")),
+    )
+    with atomic_path(output_histogram) as temporary:
+        write_histogram(temporary, rows, **thresholds)
+    write_text(output, html)
+
+
+def read_rows(names: list[dict[str, Any]], table: Path, crystals: list[Path], relaxed: list[Path]) -> list[Row]:
+    """The rows of the results table with their crystals.
+
+    Raises:
+        StageError: The files do not belong together.
+    """
+    results = read_table(table)
+    told = [tuple(str(row[name]) for name in ROW_NAMES) for row in names]
+    if told != list(results[list(ROW_NAMES)].itertuples(index=False, name=None)):
+        raise StageError(f"{table} does not hold the rows {told}: make it again (snakemake --forcerun sun_table)")
+    if not len(told) == len(crystals) == len(relaxed):
+        raise StageError(f"{table} has {len(told)} rows, but {len(crystals)} and {len(relaxed)} files of crystals came")
+    judged = [read_judged(path) for path in crystals]
+    structures = [read_crystals(path) for path in relaxed]
+    for path, lines, found in zip(crystals, judged, structures, strict=True):
+        if lines["crystal_id"].tolist() != [crystal.crystal_id for crystal in found]:
+            raise StageError(f"{path} and its relaxed crystals name different crystals: make both again")
+    return assemble(results, judged, structures)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """sun.csv: names as text, all else numbers, NaN where empty."""
+    return _read_csv(path, dict.fromkeys(ROW_NAMES, "str"))
+
+
+def read_judged(path: Path) -> pd.DataFrame:
+    """sun_crystals.csv: verdicts are true, false or missing; the formula `NaN` is sodium nitride."""
+    return _read_csv(path, dict.fromkeys(WORDS, "str") | dict.fromkeys(VERDICTS, "boolean"))
+
+
+def _read_csv(path: Path, kinds: dict[str, str]) -> pd.DataFrame:
+    columns = pd.read_csv(path, nrows=0).columns
+    empty_is_missing = {column: [""] for column in columns if kinds.get(column) != "str"}
+    return pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=empty_is_missing)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    run(report)

@@ -1,0 +1,133 @@
+"""Train a generator on the crystals of a dataset."""
+
+import logging
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sunflow.crystals.crystal import Crystal
+from sunflow.crystals.files import read_crystals
+from sunflow.crystals.loader import CrystalLoader
+from sunflow.crystals.statistics import dataset_statistics
+from sunflow.generators.generator import KINDS, build
+from sunflow.provenance import code_fingerprint, file_hash, stamp
+from sunflow.stages.command import StageError, run
+from sunflow.training.accuracies import read_accuracies
+from sunflow.training.checkpoint import archive_weights, save_weights
+from sunflow.training.fit import fit
+from sunflow.training.hardware import choose_device
+from sunflow.training.seeds import stream_seed
+from sunflow.training.settings import TrainingSettings
+from sunflow.training.states import TrainingStates
+from sunflow.training.trainer import Trainer, TrainingError
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    settings: dict,
+    train: Path,
+    val: Path,
+    accuracy_schedule: list[Path],
+    output: Path,
+    output_description: Path,
+    output_curve: Path,
+) -> None:
+    """Write the averaged weights of the lowest validation loss, their description and the training curve.
+
+    A killed training continues from the folder `training_state` beside the output. Every finished training stays in
+    the folder `archive` under the hash of its weights.
+    """
+    crystals = usable_crystals(train)
+    statistics = dataset_statistics(crystals)
+    known = crystals_of_elements(usable_crystals(val), set(statistics["atomic_numbers"]), val)
+    try:
+        trainer = prepare(settings, crystals, known, statistics, accuracy_schedule)
+    except ValueError as error:
+        raise StageError(str(error)) from error
+    made_from = {
+        **settings,
+        "data": {"train": file_hash(train), "val": file_hash(val)},
+        "code": code_fingerprint("sunflow.stages.train", KINDS[settings["kind"]]),
+    }
+    states = TrainingStates(output.parent / "training_state", stamp(made_from, [*map(file_hash, accuracy_schedule)]))
+    try:
+        fit(trainer, states, output_curve)
+    except TrainingError as error:
+        raise StageError(str(error)) from error
+    except torch.OutOfMemoryError as error:
+        raise StageError(f"the GPU's memory is too small for training.batch_size: lower it ({error})") from error
+    results = {
+        "epochs_trained": trainer.epoch,
+        "best_epoch": trainer.best_epoch,
+        "best_validation_loss": trainer.best_validation_loss,
+    }
+    description = {**made_from, "statistics": statistics, "versions": versions(), **results}
+    save_weights(output, trainer.best_weights, output_description, description)
+    trainer.curve.write(output_curve)
+    logger.info("these weights are kept as %s", archive_weights(output, output_description))
+    states.remove()
+
+
+def prepare(
+    settings: dict[str, Any],
+    train: list[Crystal],
+    val: list[Crystal],
+    statistics: dict[str, Any],
+    accuracy_schedule: list[Path],
+) -> Trainer:
+    """The trainer at its start, on the device that there is; the initial weights follow from the seed."""
+    device = choose_device()
+    seed = settings["seed"]
+    training = TrainingSettings.from_dict(settings["training"])
+    torch.manual_seed(stream_seed(seed, "initial weights", 0))
+    generator = build(settings["kind"], settings["model"], statistics, read_accuracies(accuracy_schedule)).to(device)
+    logger.info("training: %s", asdict(training))
+    order = stream_seed(seed, "order of crystals", 0)
+    return Trainer(
+        generator,
+        CrystalLoader(train, training.batch_size, device, shuffle_seed=order),
+        CrystalLoader(val, training.batch_size, device),
+        training,
+        seed,
+    )
+
+
+def usable_crystals(path: Path) -> list[Crystal]:
+    """The crystals of a split whose status is ok; the others are counted in the log."""
+    crystals = read_crystals(path)
+    usable = [crystal for crystal in crystals if crystal.status == "ok"]
+    if len(usable) < len(crystals):
+        logger.warning(
+            "%s: %d of %d crystals are not ok and left out", path, len(crystals) - len(usable), len(crystals)
+        )
+    if not usable:
+        raise StageError(f"{path} holds no usable crystal: training needs at least one there")
+    return usable
+
+
+def crystals_of_elements(crystals: list[Crystal], atomic_numbers: set[int], path: Path) -> list[Crystal]:
+    """The validation crystals without elements that the train split has not: their loss would mean nothing."""
+    known = [crystal for crystal in crystals if atomic_numbers.issuperset(crystal.atomic_numbers.tolist())]
+    if len(known) < len(crystals):
+        unseen = len(crystals) - len(known)
+        logger.warning(
+            "%s: %d crystals hold elements that the train split has not, and are left out of the validation",
+            path,
+            unseen,
+        )
+    if not known:
+        raise StageError(f"{path} holds no crystal made of elements of the train split: split the dataset otherwise")
+    return known
+
+
+def versions() -> dict[str, str]:
+    """The software that trains."""
+    return {"python": platform.python_version(), "torch": torch.__version__}
+
+
+if __name__ == "__main__":
+    run(train)

@@ -1,0 +1,28 @@
+"""The device and the threads that training and sampling run on."""
+
+import logging
+import os
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+
+def choose_device() -> torch.device:
+    """The GPU where there is one, else the CPU with deterministic operations and as many threads as were granted."""
+    if torch.cuda.is_available():
+        logger.info("running on %s", torch.cuda.get_device_name())
+        return torch.device("cuda")
+    torch.set_num_threads(granted_threads())
+    torch.use_deterministic_algorithms(True)
+    logger.info("running on the CPU, %d threads", torch.get_num_threads())
+    return torch.device("cpu")
+
+
+def granted_threads() -> int:
+    """Threads that the workflow (OMP_NUM_THREADS) or the cluster (SLURM_CPUS_PER_TASK) grants, else all cores."""
+    for name in ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"):
+        value = os.environ.get(name, "")
+        if value.isdigit() and int(value) > 0:
+            return int(value)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
