@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from sunflow.flows.bayesian_flow import BayesianFlow
 from sunflow.flows.noise import Draw, Noise
 
-Rows = Mapping[str, Int[Tensor, " rows"]]
+#: The crystal of every row, for every field.
+Rows = Mapping[str, Int[Tensor, " _rows"]]
 
 
 class JointFlow(nn.Module):

@@ -155,7 +155,7 @@ class CrysBFN(Generator):
         )
 
 
-def _crystal_of_row(graph: CompleteGraph) -> dict[str, Int[Tensor, " rows"]]:
+def _crystal_of_row(graph: CompleteGraph) -> dict[str, Int[Tensor, " _rows"]]:
     """Lattices belong to crystals as they come, coordinates and types by their atom."""
     crystals = torch.arange(len(graph.num_atoms), device=graph.num_atoms.device)
     return {"lattice": crystals, "frac_coords": graph.crystal_of_atom, "atom_types": graph.crystal_of_atom}

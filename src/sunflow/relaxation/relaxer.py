@@ -10,7 +10,7 @@ from ase.optimize import FIRE
 from sunflow.crystals.crystal import Crystal
 from sunflow.relaxation.cell_filter import LogStrainFilter
 from sunflow.relaxation.potential import EvaluationError, Potential
-from sunflow.relaxation.screening import why_not, why_not_cell
+from sunflow.relaxation.screening import why_not, why_not_cell, why_not_positions
 
 TIME_STEP = 0.3
 """ASE's first step of 0.1 needs half as many steps again to reach the same minima."""
@@ -38,10 +38,8 @@ def relax_crystal(crystal: Crystal, potential: Potential, max_force: float, max_
         return crystal
     if reason := why_not(crystal, potential.atomic_numbers):
         return crystal.failed(reason)
-    atoms = _to_atoms(crystal, potential)
     try:
-        steps, reason = _minimise(atoms, max_force, max_steps, timeout)
-        return _judge(_evaluated(_moved(crystal, atoms), potential), potential, max_force, steps, reason)
+        return _minimised(crystal, potential, max_force, max_steps, timeout)
     except EvaluationError as error:
         return crystal.failed(str(error))
 
@@ -58,24 +56,32 @@ def single_point(crystal: Crystal, potential: Potential) -> Crystal:
         return crystal.failed(str(error))
 
 
-def _minimise(atoms: Atoms, max_force: float, max_steps: int, timeout: float) -> tuple[int, str]:
-    """Steps taken, and why they ended early (empty if converged).
+def _minimised(crystal: Crystal, potential: Potential, max_force: float, max_steps: int, timeout: float) -> Crystal:
+    """The crystal at the end of the descent.
 
-    The optimiser measures the cell's gradient against the cell it started with, so it starts anew until the gradient
-    at the final cell is small as well.
+    The optimiser measures the cell's gradient against the cell it started with, so it starts anew until a fresh
+    evaluation of the very crystal that is returned finds all forces small.
     """
     start = time.monotonic()
-    steps = 0
-    while _largest_force(atoms) > max_force:
-        if steps >= max_steps:
-            return steps, f"step limit: forces above {max_force:g} eV/Å after {steps} steps"
+    steps, reason = 0, ""
+    crystal = _evaluated(crystal, potential)
+    while crystal.properties["max_force"] > max_force and not reason:
+        atoms = _to_atoms(crystal, potential)
         optimizer = FIRE(LogStrainFilter(atoms), logfile=None, dt=TIME_STEP)
         for _ in optimizer.irun(fmax=max_force, steps=max_steps - steps):
             _guard(atoms)
             if time.monotonic() - start > timeout:
-                return steps + optimizer.nsteps, f"time-out: {timeout:g} s were over after {optimizer.nsteps} steps"
+                reason = f"time-out: {timeout:g} s were over after {steps + optimizer.nsteps} steps"
+                break
         steps += optimizer.nsteps
-    return steps, ""
+        crystal = _moved(crystal, atoms)
+        if overlap := why_not_positions(crystal):
+            raise EvaluationError(f"numerical failure while relaxing: {overlap}")
+        crystal = _evaluated(crystal, potential)
+        if steps >= max_steps and not reason:
+            reason = f"step limit: {max_steps} steps left forces of {crystal.properties['max_force']:.2g} eV/Å"
+    crystal = crystal.with_properties(steps=steps)
+    return replace(crystal, status="not_converged", reason=reason) if reason else crystal
 
 
 def _guard(atoms: Atoms) -> None:
@@ -91,18 +97,12 @@ def _guard(atoms: Atoms) -> None:
         raise EvaluationError(f"numerical failure while relaxing: {energy:.3g} eV/atom, {force:.3g} eV/Å")
 
 
-def _judge(crystal: Crystal, potential: Potential, max_force: float, steps: int, reason: str) -> Crystal:
-    """Status of a relaxed crystal, by its own forces and geometry."""
-    crystal = crystal.with_properties(steps=steps)
-    if absurd := why_not(crystal, potential.atomic_numbers):
-        return crystal.failed(f"numerical failure while relaxing: {absurd}")
-    if not reason and crystal.properties["max_force"] > max_force:
-        reason = "forces of the final structure are above the limit"
-    return replace(crystal, status="not_converged", reason=reason) if reason else crystal
-
-
 def _evaluated(crystal: Crystal, potential: Potential) -> Crystal:
-    """The crystal with its energy and largest force, from a fresh evaluation."""
+    """The crystal with its energy and largest force, from a fresh evaluation.
+
+    Raises:
+        EvaluationError: The potential has no energy for it, or an absurd one.
+    """
     atoms = _to_atoms(crystal, potential)
     _guard(atoms)
     energy = atoms.get_potential_energy() / len(atoms)
