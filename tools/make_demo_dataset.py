@@ -171,8 +171,7 @@ def distinct(crystals: Iterable[Crystal]) -> list[Crystal]:
 def with_hull(crystals: Sequence[Crystal]) -> list[Crystal]:
     """Formation energies from the lowest elements, and energies above the hull of the whole set (eV/atom)."""
     entries = [
-        PDEntry(composition(crystal), crystal.properties["energy_per_atom"] * crystal.num_atoms)
-        for crystal in crystals
+        PDEntry(composition(crystal), crystal.properties["energy_per_atom"] * crystal.num_atoms) for crystal in crystals
     ]
     diagram = PhaseDiagram(entries)
     return [

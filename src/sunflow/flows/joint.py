@@ -27,7 +27,10 @@ class JointFlow(nn.Module):
     def __init__(self, flows: Mapping[str, BayesianFlow]) -> None:
         super().__init__()
         self._flows = nn.ModuleDict(flows)
-        (self.num_steps,) = {flow.num_steps for flow in flows.values()}
+        lengths = {field: flow.num_steps for field, flow in flows.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"the flows of a joint flow must have one number of steps, but have {lengths}")
+        self.num_steps = next(iter(lengths.values()))
 
     def _items(self) -> list[tuple[str, BayesianFlow]]:
         return [(field, cast(BayesianFlow, flow)) for field, flow in self._flows.items()]

@@ -4,8 +4,8 @@ All randomness is standard normal; flows on other manifolds transform it.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -15,14 +15,15 @@ from torch import Tensor
 Draw = Callable[..., Tensor]
 
 
-class Noise(Protocol):
+class Noise(ABC):
     """A source of standard normal numbers for rows, such as atoms, that belong to crystals."""
 
+    @abstractmethod
     def normal(self, crystal_of_row: Int[Tensor, " rows"], *shape: int) -> Float[Tensor, "rows ..."]:
         """Fresh numbers, of this shape for every row."""
 
 
-class BatchNoise:
+class BatchNoise(Noise):
     """One stream for the whole batch, for training. Numbers are drawn on the device of `generator`."""
 
     def __init__(self, generator: torch.Generator) -> None:
@@ -40,7 +41,7 @@ class BatchNoise:
         return torch.randint(1, num_steps + 1, (num_crystals,), generator=self.generator, device=device)
 
 
-class CrystalNoise:
+class CrystalNoise(Noise):
     """One stream per crystal, for sampling: a crystal's numbers do not depend on the batch it is in.
 
     The numbers are a function of (seed of the crystal, call, row within the crystal, place in the row), computed for

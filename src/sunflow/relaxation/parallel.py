@@ -8,7 +8,7 @@ from sunflow.journal import Journal
 from sunflow.progress import progress
 from sunflow.relaxation.potential import Potential, load_potential
 from sunflow.relaxation.relaxer import relax_crystal, single_point
-from sunflow.relaxation.workers import Died, map_in_processes
+from sunflow.workers import Died, map_in_processes
 
 Load = Callable[[], Potential]
 

@@ -95,7 +95,9 @@ def element_shares(row: Row) -> dict[str, float]:
 
 def space_groups(rows: list[Row], most: int = 8) -> list[tuple[int, list[float]]]:
     """The most frequent space groups over all rows with, per row, the share of requested crystals that have it."""
-    shares = [row.crystals["space_group"].dropna().astype(int).value_counts() / max(row.num_requested, 1) for row in rows]
+    shares = [
+        row.crystals["space_group"].dropna().astype(int).value_counts() / max(row.num_requested, 1) for row in rows
+    ]
     totals: Counter[int] = Counter()
     for share in shares:
         totals.update({int(number): value for number, value in share.items()})  # type: ignore[call-overload]

@@ -50,36 +50,40 @@ def render(
     generated = [row for row in rows if not row.is_reference]
     outcomes = {row.label: counts.outcomes(row.crystals) for row in rows}
     candidates = {row.label: best_crystals(row) for row in generated}
-    return _environment().get_template("page.html.jinja").render(
-        dataset=dataset,
-        rows=rows,
-        generated=generated,
-        stable=stable,
-        metastable=metastable,
-        demonstration=any(row.num_requested < DEMONSTRATION_BELOW for row in generated),
-        demonstration_below=DEMONSTRATION_BELOW,
-        columns=COLUMNS,
-        outcome_names=counts.OUTCOMES,
-        outcomes=outcomes,
-        seeds={label: seeds(counted) for label, counted in outcomes.items()},
-        max_seeds=MAX_SEEDS,
-        largest_rate=max([float(row.record["sun_rate_high"]) for row in rows if not _missing(row)], default=1.0),
-        statuses=[counts.statuses(row.crystals) for row in rows],
-        reasons=[counts.reasons(row.crystals) for row in rows],
-        funnel=counts.funnel(rows, stable, metastable),
-        candidates=candidates,
-        views=[candidate["view"] for found in candidates.values() for candidate in found],
-        charts=_charts(rows, stable, metastable, curves),
-        curve_names=list(curves),
-        cells=cells(),
-        element_shares=[counts.element_shares(row) for row in rows],
-        space_groups=counts.space_groups(rows),
-        hulls={kind: HULLS.get(kind) for kind in dict.fromkeys(row.record["hull"] for row in rows)},
-        summary=summary.to_dict("records"),
-        provenance=provenance,
-        configuration=json.dumps(provenance.get("configuration", {}), indent=2, ensure_ascii=False),
-        citations=CITATIONS,
-        plotly_js=Markup(get_plotlyjs()),  # noqa: S704
+    return (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            dataset=dataset,
+            rows=rows,
+            generated=generated,
+            stable=stable,
+            metastable=metastable,
+            demonstration=any(row.num_requested < DEMONSTRATION_BELOW for row in generated),
+            demonstration_below=DEMONSTRATION_BELOW,
+            columns=COLUMNS,
+            outcome_names=counts.OUTCOMES,
+            outcomes=outcomes,
+            seeds={label: seeds(counted) for label, counted in outcomes.items()},
+            max_seeds=MAX_SEEDS,
+            largest_rate=max([float(row.record["sun_rate_high"]) for row in rows if not _missing(row)], default=1.0),
+            statuses=[counts.statuses(row.crystals) for row in rows],
+            reasons=[counts.reasons(row.crystals) for row in rows],
+            funnel=counts.funnel(rows, stable, metastable),
+            candidates=candidates,
+            views=[candidate["view"] for found in candidates.values() for candidate in found],
+            charts=_charts(rows, stable, metastable, curves),
+            curve_names=list(curves),
+            cells=cells(),
+            element_shares=[counts.element_shares(row) for row in rows],
+            space_groups=counts.space_groups(rows),
+            hulls={kind: HULLS.get(kind) for kind in dict.fromkeys(row.record["hull"] for row in rows)},
+            summary=summary.to_dict("records"),
+            provenance=provenance,
+            configuration=json.dumps(provenance.get("configuration", {}), indent=2, ensure_ascii=False),
+            citations=CITATIONS,
+            plotly_js=Markup(get_plotlyjs()),  # noqa: S704
+        )
     )
 
 

@@ -6,22 +6,27 @@ from sunflow.crystals.files import read_crystals, write_crystals
 from sunflow.journal import Journal
 from sunflow.provenance import code_fingerprint, file_hash, stamp
 from sunflow.relaxation.parallel import loader, relax_all
-from sunflow.stages.command import run
-from sunflow.stages.potential import named_potential
+from sunflow.relaxation.potential import POTENTIALS, Potential, load_potential
+from sunflow.stages.command import StageError, run
 
 
 def relax(settings: dict, crystals: Path, part: int, num_parts: int, threads: int, output: Path) -> None:
     """Write every `num_parts`-th crystal, from number `part` (counted from 0) on, relaxed.
 
-    Settings: `potential`, `max_force` (eV/Å), `max_steps`, `timeout` (seconds a crystal). Neighbouring crystals differ
-    in cost less than distant ones, so parts are combed rather than cut. A killed run continues from its journal.
+    Settings: `potential`, `max_force` (eV/Å), `max_steps`, `timeout` (seconds per crystal). The rows are combed, not
+    cut, because neighbours cost alike. A killed run continues from the journal beside its output.
+
+    Raises:
+        StageError: There is no such potential or part.
     """
+    if not 0 <= part < num_parts:
+        raise StageError(f"part {part} of {num_parts} does not exist: parts are counted from 0")
     potential = named_potential(settings["potential"])
-    rows = read_crystals(crystals)[part::num_parts]
-    work = stamp(settings, file_hash(crystals), part, num_parts, potential.weights_hash, code_fingerprint(__name__))
+    code = code_fingerprint("sunflow.stages.relax", POTENTIALS[settings["potential"]])
+    work = stamp(settings, file_hash(crystals), part, num_parts, potential.weights_hash, code)
     with Journal(output.with_name(f".{output.name}.journal"), work) as journal:
         relaxed = relax_all(
-            rows,
+            read_crystals(crystals)[part::num_parts],
             loader(settings["potential"]),
             max_force=settings["max_force"],
             max_steps=settings["max_steps"],
@@ -31,6 +36,18 @@ def relax(settings: dict, crystals: Path, part: int, num_parts: int, threads: in
         )
         write_crystals(output, relaxed, {"potential": potential.name, "weights_hash": potential.weights_hash})
         journal.remove()
+
+
+def named_potential(name: str) -> Potential:
+    """The potential that the configuration calls `name`.
+
+    Raises:
+        StageError: It does not exist, or its weights are not installed.
+    """
+    try:
+        return load_potential(name)
+    except (ValueError, FileNotFoundError) as error:
+        raise StageError(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -1,0 +1,119 @@
+"""Read a dataset and bring every crystal into its Niggli cell."""
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sunflow.atomic import write_text
+from sunflow.crystals.crystal import Crystal
+from sunflow.crystals.files import read_metadata, write_crystals
+from sunflow.crystals.niggli import reduce_entry
+from sunflow.crystals.sources import Entry, read_entries
+from sunflow.crystals.structures import reduced_formula
+from sunflow.progress import progress
+from sunflow.provenance import file_hash
+from sunflow.stages.command import StageError, run
+from sunflow.workers import Died, map_in_processes
+
+logger = logging.getLogger(__name__)
+SPLITS = ("train", "val", "test")
+
+
+def niggli(
+    dataset: dict,
+    files: list[Path],
+    threads: int,
+    output_train: Path,
+    output_val: Path,
+    output_test: Path,
+    output_summary: Path,
+) -> None:
+    """Write the reduced crystals of every split, and what was kept and dropped and why.
+
+    `dataset` is its section of the configuration; `files` are train, val and test, or one file that is split.
+    """
+    names = dataset["splits"] or (list(SPLITS) if len(files) == 3 else ["all"])
+    crystals: dict[str, list[Crystal]] = {split: [] for split in SPLITS}
+    for name, path in zip(names, files, strict=True):
+        for crystal in reduced_file(dataset, name, path, threads):
+            crystals[name if name in SPLITS else split_of(crystal, dataset)].append(crystal)
+    metadata = read_metadata(files[0]) if files[0].suffix == ".parquet" else {}
+    summary = [row for split in SPLITS for row in counted(split, crystals[split])]
+    write_text(output_summary, pd.DataFrame(summary).to_csv(index=False))
+    for split, output in zip(SPLITS, (output_train, output_val, output_test), strict=True):
+        kept = [crystal for crystal in crystals[split] if crystal.status == "ok"]
+        if not kept and split == "train":
+            raise StageError(f"no crystal of {dataset['name']} can be used for training; {output_summary} says why")
+        write_crystals(output, kept, {**metadata, "dataset": dataset["name"], "split": split})
+
+
+def reduced_file(dataset: dict[str, Any], name: str, path: Path, threads: int) -> list[Crystal]:
+    """All crystals of a file, reduced or failed, in the file's order."""
+    expected = dataset["sha256"].get(name)
+    if expected and path.is_file() and file_hash(path) != expected:
+        raise StageError(
+            f"{path} is not the file that datasets.{dataset['name']}.sha256.{name} names (its own is {file_hash(path)})"
+        )
+    try:
+        entries = read_entries(
+            path,
+            **{f"{key}_column": name for key, name in dataset["columns"].items()},
+            properties=dataset["properties"],
+        )
+    except ValueError as error:
+        raise StageError(f"{error}; see datasets.{dataset['name']} in config.yaml") from error
+    reduced: list[Crystal] = [Crystal.failure(entry.crystal_id, "the process died") for entry in entries]
+    results = map_in_processes(partial(_prepare, dataset["max_atoms"]), entries, threads)
+    for index, crystal in progress(results, f"reducing {path.name}", "crystals", total=len(entries)):
+        if not isinstance(crystal, Died):
+            reduced[index] = crystal
+    crystals = without_duplicates(reduced)
+    for crystal in crystals:
+        if crystal.status != "ok":
+            logger.warning("%s: %s dropped: %s", path, crystal.crystal_id, crystal.reason)
+    return crystals
+
+
+def _prepare(max_atoms: int) -> Callable[[Entry], Crystal]:
+    return partial(reduce_entry, max_atoms=max_atoms)
+
+
+def without_duplicates(crystals: list[Crystal]) -> list[Crystal]:
+    """The same rows, all but the first of every crystal_id failed."""
+    seen: set[str] = set()
+    checked = []
+    for crystal in crystals:
+        checked.append(crystal.failed("duplicate id") if crystal.crystal_id in seen else crystal)
+        seen.add(crystal.crystal_id)
+    return checked
+
+
+def split_of(crystal: Crystal, dataset: dict[str, Any]) -> str:
+    """The split that a crystal names itself, or that its composition falls to by the seed."""
+    if "split" in crystal.properties:
+        return str(crystal.properties["split"])
+    drawn = hashlib.sha256(f"{dataset['seed']}/{reduced_formula(crystal)}".encode()).digest()
+    share = int.from_bytes(drawn[:8], "big") / 2**64
+    fractions = dataset["fractions"]
+    return "test" if share < fractions["test"] else "val" if share < fractions["test"] + fractions["val"] else "train"
+
+
+def counted(split: str, crystals: list[Crystal]) -> list[dict[str, Any]]:
+    """Rows of the summary: how many crystals of a split were kept, and dropped for which reason."""
+    kept = [crystal for crystal in crystals if crystal.status == "ok"]
+    dropped = Counter(crystal.reason.partition(":")[0] for crystal in crystals if crystal.status != "ok")
+    notes = Counter(str(crystal.properties["note"]) for crystal in kept if "note" in crystal.properties)
+    rows = [(split, "kept", "", len(kept))]
+    rows += [(split, "dropped", reason, count) for reason, count in sorted(dropped.items())]
+    rows += [(split, "noted", note, count) for note, count in sorted(notes.items())]
+    return [dict(zip(("split", "outcome", "reason", "crystals"), row, strict=True)) for row in rows]
+
+
+if __name__ == "__main__":
+    run(niggli)

@@ -1,0 +1,89 @@
+import pytest
+import torch
+from scipy import stats
+
+from sunflow.flows.simplex import CategoricalFlow, draw_class
+
+
+def one_hot(rows, num_types, of):
+    return torch.eye(num_types)[torch.full((rows,), of)]
+
+
+@pytest.mark.parametrize(
+    "num_types, final_accuracy, count, probability, correct",
+    [
+        (89, 0.5, 1, 0.0173, 0.048),
+        (89, 0.5, 5, 0.705, 0.788),
+        (89, 0.5, 10, 0.9999, 0.9999),
+        (89, 0.4, 5, 0.572, 0.686),
+        (89, 0.4, 10, 0.9986, 0.9989),
+        (56, 3.0, 1, 0.0765, 0.180),
+        (56, 3.0, 5, 0.9998, 0.9999),
+    ],
+)
+def test_beliefs_have_their_known_statistics(num_types, final_accuracy, count, probability, correct, draw_for):
+    rows = 20_000
+    flow = CategoricalFlow(10, final_accuracy, num_types)
+    belief = flow.sample_flow(one_hot(rows, num_types, 2), torch.full((rows,), count), draw_for(rows))
+    of_truth = belief.probabilities[:, 2]
+    guessed = (belief.logits.argmax(-1) == 2).double()
+    assert of_truth.mean().item() == pytest.approx(probability, abs=6 * of_truth.std().item() / rows**0.5 + 2e-4)
+    assert guessed.mean().item() == pytest.approx(correct, abs=6 * guessed.std().item() / rows**0.5 + 2e-4)
+
+
+def test_accuracies_add_up_quadratically():
+    flow = CategoricalFlow(10, 3.0, 5)
+    torch.testing.assert_close(flow.accuracy, 3 * (2 * torch.arange(1, 11) - 1) / 100)
+
+
+def test_flow_equals_repeated_bayesian_updates(draw_for):
+    rows, count = 5_000, 6
+    flow = CategoricalFlow(10, 1.0, 5)
+    x = one_hot(rows, 5, 3)
+    direct = flow.sample_flow(x, torch.full((rows,), count), draw_for(rows))
+    belief, draw = flow.prior(rows, draw_for(rows)), draw_for(rows)
+    for step in range(1, count + 1):
+        belief = flow.update(belief, x, torch.full((rows,), step), draw)
+    for of_type in (0, 3):
+        ours, other = (beliefs.probabilities[:, of_type] for beliefs in (direct, belief))
+        assert stats.ks_2samp(ours, other).pvalue > 1e-3
+
+
+def test_beliefs_are_calibrated(draw_for):
+    """With all types equally likely, the belief is the posterior."""
+    rows = 40_000
+    flow = CategoricalFlow(10, 1.0, 5)
+    truth = torch.arange(rows) % 5
+    belief = flow.sample_flow(torch.eye(5)[truth], torch.full((rows,), 5), draw_for(rows)).probabilities
+    surplus = belief[torch.arange(rows), truth] - belief.square().sum(-1)
+    assert abs(surplus.mean()) < 4.5 * surplus.std() / rows**0.5
+
+
+def test_loss_is_weighted_squared_distance():
+    flow = CategoricalFlow(10, 3.0, 5)
+    steps = torch.tensor([1, 5, 9, 10])
+    loss = flow.loss(one_hot(4, 5, 1), torch.full((4, 5), 0.2), steps)
+    torch.testing.assert_close(loss, torch.tensor([0, 4.8, 9.6, 10.8]))
+    assert (flow.loss(one_hot(4, 5, 1), one_hot(4, 5, 1), steps) == 0).all()
+
+
+def test_a_single_type_is_certain(draw_for):
+    flow = CategoricalFlow(10, 0.5, 1)
+    belief = flow.update(flow.prior(3, draw_for(3)), torch.ones(3, 1), torch.tensor([1, 5, 10]), draw_for(3))
+    assert (belief.probabilities == 1).all()
+    assert (flow.loss(torch.ones(3, 1), belief.probabilities, torch.tensor([1, 5, 10])) == 0).all()
+
+
+def test_classes_are_drawn_by_their_probability(draw_for):
+    rows = 50_000
+    probabilities = torch.tensor([0.0, 0.1, 0.6, 0.3, 0.0])
+    counts = torch.bincount(draw_class(probabilities.expand(rows, 5), draw_for(rows)), minlength=5)
+    assert counts[0] == 0 and counts[4] == 0
+    assert stats.chisquare(counts[1:4], (probabilities[1:4] * rows).numpy()).pvalue > 1e-3
+
+
+def test_drawing_survives_nonsense(draw_for):
+    probabilities = torch.tensor([[torch.nan, 1.0], [torch.inf, torch.inf], [0.0, 1.0]])
+    drawn = draw_class(probabilities, draw_for(3))
+    assert ((drawn == 0) | (drawn == 1)).all() and drawn[2] == 1
+    assert draw_class(torch.tensor([[0.5, 0.5, 0.0]]), lambda *shape: torch.full((1, *shape), 40.0)).item() == 1

@@ -1,0 +1,171 @@
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from tiny_dataset import MODEL, crystals, one_thread, schedule  # noqa: F401
+
+from sunflow.crystals.batch import CrystalBatch
+from sunflow.crystals.files import read_crystals, read_metadata
+from sunflow.crystals.statistics import dataset_statistics
+from sunflow.generators.crysbfn import CrysBFN
+from sunflow.generators.generator import build
+from sunflow.stages.command import StageError
+from sunflow.stages.sample import sample
+from sunflow.training.accuracies import read_accuracies
+from sunflow.training.checkpoint import save_weights
+
+SETTINGS = {"num_crystals": 11, "batch_size": 4, "num_steps": None, "sampler": "redraw", "seed": 5}
+generate = CrysBFN.sample
+
+
+class Killed(BaseException):
+    """As sudden as kill -9."""
+
+
+@pytest.fixture
+def trained(tmp_path):
+    def write(seed=0):
+        torch.manual_seed(seed)
+        statistics = dataset_statistics(crystals(10))
+        files = schedule(tmp_path)
+        generator = build("crysbfn", MODEL, statistics, read_accuracies(files))
+        description = {"kind": "crysbfn", "model": MODEL, "statistics": statistics}
+        weights = tmp_path / "weights.safetensors"
+        save_weights(weights, generator.state_dict(), tmp_path / "weights.json", description)
+        return {"weights": weights, "accuracy_schedule": files}
+
+    return write
+
+
+def run_sample(trained, folder, task="generation", **changes):
+    output = folder / "samples.parquet"
+    sample({**SETTINGS, **changes}, task, **trained, output=output, output_time=folder / "sampling_time.json")
+    return output
+
+
+def test_every_requested_crystal_has_a_row(trained, tmp_path):
+    output = run_sample(trained(), tmp_path / "out")
+    made = read_crystals(output)
+    assert [crystal.crystal_id for crystal in made] == [f"{index:06d}" for index in range(11)]
+    assert {crystal.status for crystal in made} == {"ok"}
+    for crystal in made:
+        assert crystal.num_atoms in (1, 2, 3) and set(crystal.atomic_numbers) <= {8, 11, 12}
+        assert (crystal.frac_coords >= 0).all() and (crystal.frac_coords < 1).all()
+    taken = json.loads((output.parent / "sampling_time.json").read_text())
+    assert taken["num_crystals"] == 11 and taken["network_seconds"] > 0
+    assert read_metadata(output)["seed"] == 5
+    assert not list(output.parent.glob("*journal*"))
+
+
+def test_sizes_follow_the_train_split(trained, tmp_path):
+    made = read_crystals(run_sample(trained(), tmp_path / "out", num_crystals=600, batch_size=600))
+    counts = Counter(crystal.num_atoms for crystal in made)  # expected: 240, 180 and 180
+    assert abs(counts[1] - 240) < 48 and abs(counts[2] - 180) < 45 and abs(counts[3] - 180) < 45  # four sigma
+
+
+def test_a_crystal_does_not_depend_on_its_batch_or_on_how_many_there_are(trained, tmp_path):
+    files = trained()
+    some = read_crystals(run_sample(files, tmp_path / "a"))
+    others = read_crystals(run_sample(files, tmp_path / "b", num_crystals=7, batch_size=3))
+    for one, other in zip(some, others, strict=False):
+        assert one.crystal_id == other.crystal_id
+        np.testing.assert_array_equal(one.atomic_numbers, other.atomic_numbers)
+        np.testing.assert_allclose(one.lattice, other.lattice, atol=1e-4)
+        turn = one.frac_coords - other.frac_coords
+        np.testing.assert_allclose(turn - np.round(turn), 0, atol=1e-4)
+    assert len({crystal.lattice.tobytes() for crystal in some}) == 11
+
+
+def test_the_seed_matters(trained, tmp_path):
+    files = trained()
+    first, second, third = (
+        run_sample(files, tmp_path / name, seed=seed) for name, seed in (("a", 5), ("b", 5), ("c", 6))
+    )
+    assert first.read_bytes() == second.read_bytes() != third.read_bytes()
+
+
+def kill_in_batch(number, monkeypatch):
+    calls = []
+
+    def interrupted(self, *arguments):
+        calls.append(arguments)
+        if len(calls) == number:
+            raise Killed
+        return generate(self, *arguments)
+
+    monkeypatch.setattr(CrysBFN, "sample", interrupted)
+    return calls
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_killed_and_continued_it_writes_the_same_file(batch, trained, tmp_path, monkeypatch):
+    files = trained()
+    undisturbed = run_sample(files, tmp_path / "undisturbed").read_bytes()
+    kill_in_batch(batch, monkeypatch)
+    with pytest.raises(Killed):
+        run_sample(files, tmp_path / "out")
+    assert not (tmp_path / "out/samples.parquet").exists()
+    calls = kill_in_batch(0, monkeypatch)
+    assert run_sample(files, tmp_path / "out").read_bytes() == undisturbed
+    assert len(calls) == 4 - batch
+
+
+def test_seconds_before_a_kill_count(trained, tmp_path, monkeypatch):
+    files = trained()
+    kill_in_batch(2, monkeypatch)
+    with pytest.raises(Killed):
+        run_sample(files, tmp_path / "out")
+    journal = tmp_path / "out/sampling_journal.jsonl"
+    stamp, record = map(json.loads, journal.read_text().splitlines())
+    journal.write_text("".join(json.dumps(line) + "\n" for line in (stamp, {**record, "network_seconds": 1000.0})))
+    run_sample(files, tmp_path / "out")
+    assert json.loads((tmp_path / "out/sampling_time.json").read_text())["network_seconds"] > 1000.0
+
+
+def test_a_journal_of_other_weights_is_not_used(trained, tmp_path, monkeypatch):
+    kill_in_batch(3, monkeypatch)
+    with pytest.raises(Killed):
+        run_sample(trained(), tmp_path / "out")
+    calls = kill_in_batch(0, monkeypatch)
+    run_sample(trained(seed=1), tmp_path / "out")
+    assert len(calls) == 3
+
+
+def test_numbers_that_are_not_finite_make_a_failed_row(trained, tmp_path, monkeypatch):
+    def poisoned(self, condition, seeds, sampler):
+        made = generate(self, condition, seeds, sampler)
+        made.lattice[1, 2, 0] = torch.nan
+        made.frac_coords[0, 0] = torch.inf
+        return CrystalBatch(**vars(made))
+
+    monkeypatch.setattr(CrysBFN, "sample", poisoned)
+    made = read_crystals(run_sample(trained(), tmp_path / "out"))
+    assert len(made) == 11
+    reasons = {crystal.crystal_id: crystal.reason for crystal in made if crystal.status == "failed"}
+    lattice, position = "the generated lattice is not finite", "the generated frac_coords is not finite"
+    assert reasons == {f"{index:06d}": position if index % 4 == 0 else lattice for index in (0, 1, 4, 5, 8, 9)}
+
+
+def test_fewer_steps_than_in_training(trained, tmp_path):
+    files = trained()
+    with pytest.raises(StageError, match="num_steps is 3, but the schedule has 6"):
+        run_sample(files, tmp_path / "out", num_steps=3)
+    shorter = {**files, "accuracy_schedule": schedule(tmp_path, 3)}
+    assert len(read_crystals(run_sample(shorter, tmp_path / "out", num_steps=3))) == 11
+
+
+def test_a_task_that_is_unknown(trained, tmp_path):
+    with pytest.raises(StageError, match="task 'reconstruction' is unknown"):
+        run_sample(trained(), tmp_path / "out", task="reconstruction")
+
+
+def test_weights_that_cannot_be_used(trained, tmp_path):
+    files = trained()
+    files["weights"].write_bytes(files["weights"].read_bytes()[:100])
+    with pytest.raises(StageError, match=r"weights\.safetensors is not the file that weights\.json describes"):
+        run_sample(files, tmp_path / "out")
+    files["weights"].with_suffix(".json").unlink()
+    with pytest.raises(StageError, match=r"weights\.json is missing"):
+        run_sample(files, tmp_path / "out")

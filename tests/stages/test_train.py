@@ -1,0 +1,181 @@
+import json
+import logging
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+from tiny_dataset import MODEL, SETTINGS, TRAINING, crystals, one_thread, write_dataset  # noqa: F401
+
+from sunflow.crystals.crystal import Crystal
+from sunflow.crystals.files import write_crystals
+from sunflow.provenance import file_hash
+from sunflow.stages.command import StageError
+from sunflow.stages.train import train
+
+SAVE_OFTEN = """
+import sunflow.training.states as states
+states.SECONDS_BETWEEN_STATES, states.MAX_SHARE_OF_TIME = 0.0, float("inf")
+from sunflow.stages.command import run
+from sunflow.stages.train import train
+run(train)
+"""
+
+
+def outputs(folder):
+    return {
+        "output": folder / "weights.safetensors",
+        "output_description": folder / "weights.json",
+        "output_curve": folder / "training_curve.csv",
+    }
+
+
+def archived(folder):
+    return sorted(path.name for path in (folder / "archive").iterdir())
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    return write_dataset(tmp_path)
+
+
+def test_weights_their_description_and_the_curve(dataset, tmp_path):
+    train(SETTINGS, **dataset, **outputs(tmp_path / "out"))
+    weights = load_file(tmp_path / "out/weights.safetensors")
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+    description = json.loads((tmp_path / "out/weights.json").read_text())
+    curve = pd.read_csv(tmp_path / "out/training_curve.csv")
+    assert {name: description[name] for name in SETTINGS} == SETTINGS
+    assert description["statistics"]["atomic_numbers"] == [8, 11, 12]
+    assert description["data"] == {"train": file_hash(dataset["train"]), "val": file_hash(dataset["val"])}
+    assert description["weights_hash"] == file_hash(tmp_path / "out/weights.safetensors")
+    assert description["epochs_trained"] == 6 == len(curve)
+    assert description["best_validation_loss"] == pytest.approx(curve["validation_loss"].min())
+    assert {"lattice", "frac_coords", "atom_types"} < set(curve.columns)
+    assert not (tmp_path / "out/training_state").exists()
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(dataset, tmp_path):
+    hashes = []
+    for folder, seed in (("a", 3), ("b", 3), ("c", 4)):
+        train({**SETTINGS, "seed": seed}, **dataset, **outputs(tmp_path / folder))
+        hashes.append(file_hash(tmp_path / folder / "weights.safetensors"))
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_retraining_keeps_the_weights_before_it(dataset, tmp_path):
+    out = outputs(tmp_path / "out")
+    train(SETTINGS, **dataset, **out)
+    first = out["output"].read_bytes()
+    for path in out.values():  # as Snakemake does
+        path.unlink()
+    train({**SETTINGS, "training": {**TRAINING, "learning_rate": 0.01}}, **dataset, **out)
+    names = archived(tmp_path / "out")
+    assert len(names) == 4
+    kept = [(tmp_path / "out/archive" / name).read_bytes() for name in names if name.endswith("safetensors")]
+    assert sorted(kept) == sorted([first, out["output"].read_bytes()]) and kept[0] != kept[1]
+
+
+@pytest.fixture
+def job(dataset, tmp_path):
+    """Start the stage as the workflow does, with a state after every step."""
+    settings = {**SETTINGS, "training": {**TRAINING, "epochs": 60}}
+    arguments = ["--settings", json.dumps(settings), "--accuracy-schedule", dataset["accuracy_schedule"][0]]
+    arguments += ["--train", dataset["train"], "--val", dataset["val"]]
+    for name, path in outputs(tmp_path / "killed").items():
+        arguments += [f"--{name.replace('_', '-')}", path]
+    train(settings, **dataset, **outputs(tmp_path / "undisturbed"))
+
+    def start():
+        command = [sys.executable, "-c", SAVE_OFTEN, *map(str, arguments)]
+        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+    return start
+
+
+def wait_for_a_new_state(process, folder):
+    """Until this process has written a state, and a little more."""
+    latest = folder / "training_state/latest.pt"
+    before = latest.stat().st_mtime_ns if latest.exists() else 0
+    while process.poll() is None and not (latest.exists() and latest.stat().st_mtime_ns > before):
+        time.sleep(0.01)
+    assert process.poll() is None, process.stderr.read()
+
+
+def test_killed_twice_it_ends_with_the_same_bits(job, tmp_path):
+    folder = tmp_path / "killed"
+    first = job()
+    wait_for_a_new_state(first, folder)
+    first.send_signal(signal.SIGTERM)
+    _, log = first.communicate()
+    assert first.returncode == 1 and "stopped by SIGTERM" in log
+    second = job()
+    wait_for_a_new_state(second, folder)
+    second.kill()
+    _, log = second.communicate()
+    assert "continuing after epoch" in log
+    last = job()
+    _, log = last.communicate()
+    assert last.returncode == 0 and "continuing after epoch" in log, log
+    for name in ("weights.safetensors", "weights.json"):
+        assert (folder / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes(), name
+    curves = [pd.read_csv(path / "training_curve.csv") for path in (folder, tmp_path / "undisturbed")]
+    for curve in curves:
+        del curve["seconds"], curve["crystals_per_second"]
+    pd.testing.assert_frame_equal(*curves, check_exact=True)
+
+
+def test_crystals_that_are_not_ok_are_left_out_and_counted(dataset, tmp_path, caplog):
+    train(SETTINGS, **dataset, **outputs(tmp_path / "a"))
+    write_crystals(dataset["train"], [Crystal.failure("bad", "overlap"), *crystals(10)])
+    write_crystals(dataset["val"], [*crystals(4, first=10), *crystals(3, elements=(92,), first=20)])
+    train(SETTINGS, **dataset, **outputs(tmp_path / "b"))
+    assert "1 of 11 crystals are not ok" in caplog.text
+    assert "3 crystals hold elements that the train split has not" in caplog.text
+    a, b = (json.loads((tmp_path / folder / "weights.json").read_text()) for folder in "ab")
+    assert a["weights_hash"] == b["weights_hash"] and a["data"] != b["data"]
+
+
+def test_splits_without_usable_crystals(dataset, tmp_path):
+    write_crystals(dataset["val"], crystals(3, elements=(92,)))
+    with pytest.raises(StageError, match=r"val\.parquet holds no crystal made of elements of the train split"):
+        train(SETTINGS, **dataset, **outputs(tmp_path / "out"))
+    for split in ("val", "train"):
+        write_crystals(dataset[split], [])
+        with pytest.raises(StageError, match=rf"{split}\.parquet holds no usable crystal"):
+            train(SETTINGS, **dataset, **outputs(tmp_path / "out"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "crysbnf"}, "'crysbnf' is no kind of generator: .*crysbfn"),
+        ({"model": {**MODEL, "hiden_dim": 3}}, r"model\.hiden_dim .* hidden_dim"),
+        ({"model": {**MODEL, "num_steps": 7}}, "num_steps is 7, but the schedule has 6"),
+        ({"training": {**TRAINING, "epoch": 3}}, r"training\.epoch is no setting"),
+        ({"training": {**TRAINING, "batch_size": 0}}, r"training\.batch_size is 0"),
+    ],
+)
+def test_wrong_settings_are_named(dataset, tmp_path, change, message):
+    with pytest.raises(StageError, match=message):
+        train({**SETTINGS, **change}, **dataset, **outputs(tmp_path / "out"))
+
+
+def test_a_file_that_is_no_schedule_is_named(dataset, tmp_path):
+    dataset["accuracy_schedule"][0].write_text("step,alpha\n1,2\n")
+    with pytest.raises(StageError, match=r"schedule_6\.csv has no column accuracy, but step, alpha"):
+        train(SETTINGS, **dataset, **outputs(tmp_path / "out"))
+
+
+def test_a_state_of_other_settings_is_not_continued(dataset, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("sunflow.training.states.TrainingStates.remove", lambda self: None)
+    train(SETTINGS, **dataset, **outputs(tmp_path / "a"))
+    changed = {**SETTINGS, "training": {**TRAINING, "learning_rate": 0.01}}
+    train(changed, **dataset, **outputs(tmp_path / "a"))
+    assert "belongs to other settings" in caplog.text and "continuing" not in caplog.text
+    train(changed, **dataset, **outputs(tmp_path / "b"))
+    assert file_hash(tmp_path / "a/weights.safetensors") == file_hash(tmp_path / "b/weights.safetensors")
