@@ -56,7 +56,7 @@ def test_flow_equals_repeated_bayesian_updates(draw_for):
 
 def test_update_is_bayes_rule_on_the_precisions():
     flow = GaussianFlow(4, SIGMA, shape=())
-    belief = flow.prior(1, None)
+    belief = flow.prior(1, torch.zeros)
     noise = torch.tensor([0.3])
     mean, precision = flow.update(belief, torch.tensor([5.0]), torch.tensor([1]), lambda: noise)
     accuracy = flow.accuracy[0]

@@ -89,7 +89,7 @@ def test_statistics_of_the_flow_have_their_known_values(num_steps, count, mean, 
 
 @pytest.mark.parametrize("num_steps, count", [(10, 4), (50, 30), (600, 25), (600, 120)])
 def test_flow_equals_repeated_bayesian_updates(num_steps, count, draw_for):
-    """Also beyond the point where the flow turns to the normal limit; angles and concentrations by their distributions."""
+    """Also beyond the point where the flow turns to the normal limit."""
     rows = 4_000
     flow = flow_of(num_steps)
     x = torch.full((rows, 3), -3.0)

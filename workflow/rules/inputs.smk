@@ -143,3 +143,9 @@ def trained(name):
         ]
 
     return files
+
+
+def hulls_of_rows(wildcards):
+    """The hull of every row of the table."""
+    potentials = [settings.relaxer(wildcards.dataset, row["relaxer"])["potential"] for row in judged(wildcards.dataset)]
+    return [f"results/{wildcards.dataset}/hull/{potential}.parquet" for potential in potentials]

@@ -2,7 +2,7 @@ rule sun_table:
     input:
         tables=judged_files("{generator}/{task}/{relaxer}/sun_crystals.csv"),
         times=judged_files("{generator}/{task}/sampling_time.json"),
-        hulls=hulls_of_dataset,
+        hulls=hulls_of_rows,
     output:
         report(
             "results/{dataset}/sun.csv",
@@ -25,4 +25,4 @@ rule sun_table:
         code=code_of("sun_table"),
     shell:
         "python -m sunflow.stages.sun_table --settings {params.settings:q} --tables {input.tables}"
-        " --times {input.times} --hull {input.hulls} --output {output} > {log} 2>&1"
+        " --times {input.times} --hulls {input.hulls} --output {output} > {log} 2>&1"

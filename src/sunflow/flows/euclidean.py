@@ -50,7 +50,7 @@ class GaussianFlow(BayesianFlow[GaussianBelief]):
     def sample_flow(
         self, x: Float[Tensor, "rows ..."], num_observations: Int[Tensor, " rows"], draw: Draw
     ) -> GaussianBelief:
-        """Means drawn from N(γx, γ(1 − γ)) with γ = 1 − σ₁^(2t) (CrysBFN, section 4.1)."""
+        """Means drawn from N(γx, γ(1 − γ)) with γ = 1 − σ₁^(2t)."""
         precision = self.precision[num_observations]
         gamma = _per_row(1 - 1 / precision, x)
         return GaussianBelief(gamma * x + torch.sqrt(gamma * (1 - gamma)) * draw(*self.shape), precision)
@@ -68,8 +68,8 @@ class GaussianFlow(BayesianFlow[GaussianBelief]):
     def loss(
         self, x: Float[Tensor, "rows ..."], x_hat: Float[Tensor, "rows ..."], step: Int[Tensor, " rows"]
     ) -> Float[Tensor, " rows"]:
-        """N α_i / 2 times the squared error, averaged over the entries of a row; α_i = σ₁^(−2i/n) (1 − σ₁^(2/n))."""
-        return self.num_steps * self.accuracy[step - 1] / 2 * (x - x_hat).square().flatten(1).mean(-1)
+        """The weight n α_i / 2 = n/2 σ₁^(−2i/n) (1 − σ₁^(2/n)) times the squared error, averaged over a row."""
+        return self.num_steps * self.accuracy[step - 1] / 2 * (x - x_hat).square().reshape(len(x), -1).mean(-1)
 
 
 def _per_row(value: Float[Tensor, " rows"], like: Float[Tensor, "rows ..."]) -> Float[Tensor, "rows ..."]:

@@ -76,7 +76,7 @@ class CategoricalFlow(BayesianFlow[CategoricalBelief]):
     def loss(
         self, x: Float[Tensor, "rows types"], x_hat: Float[Tensor, "rows types"], step: Int[Tensor, " rows"]
     ) -> Float[Tensor, " rows"]:
-        """The continuous-time loss K β₁ t ‖x − x̂‖² at t = (i − 1)/n (Graves et al., 2023, eq. 205)."""
+        """The continuous-time loss K β₁ t ‖x − x̂‖² at t = (i − 1)/n (Graves et al., 2023, section 6)."""
         time = (step - 1) / self.num_steps
         return self.num_types * self.final_accuracy * time * (x - x_hat).square().sum(-1)
 

@@ -123,11 +123,11 @@ class VonMisesFlow(BayesianFlow[VonMisesBelief]):
     def loss(
         self, x: Float[Tensor, "rows ..."], x_hat: Float[Tensor, "rows ..."], step: Int[Tensor, " rows"]
     ) -> Float[Tensor, " rows"]:
-        """N α_i A(α_i) times the squared shortest angle, averaged over the angles of a row.
+        """The weight n α_i A(α_i) times the squared shortest angle, averaged over the angles of a row.
 
         This is the published code's; for small angles twice the Kullback–Leibler divergence of CrysBFN, eq. 18.
         """
-        return self.num_steps * self.weights[step - 1] * wrap(x - x_hat).square().flatten(1).mean(-1)
+        return self.num_steps * self.weights[step - 1] * wrap(x - x_hat).square().reshape(len(x), -1).mean(-1)
 
 
 def add_observation(

@@ -1,7 +1,6 @@
 """The graph that joins all atoms of a crystal with one another."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from jaxtyping import Float, Int
@@ -25,7 +24,7 @@ class CompleteGraph:
     sender: Int[Tensor, " edges"]
 
     @classmethod
-    def of(cls, num_atoms: Int[Tensor, " crystals"]) -> Self:
+    def of(cls, num_atoms: Int[Tensor, " crystals"]) -> "CompleteGraph":
         """The graph of crystals of these sizes; on a GPU, the only place that waits for it."""
         crystals = torch.arange(len(num_atoms), device=num_atoms.device)
         crystal_of_atom = torch.repeat_interleave(crystals, num_atoms)

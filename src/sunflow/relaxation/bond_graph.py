@@ -27,7 +27,7 @@ class BondGraph:
 
 
 def bond_graph(positions: np.ndarray, lattice: np.ndarray, cutoff: float, angle_cutoff: float) -> BondGraph:
-    """The graph of atoms at Cartesian `positions` within `cutoff`, with angles between bonds below `angle_cutoff` (Å)."""
+    """The graph of atoms at `positions`: bonds up to `cutoff`, angles between bonds up to `angle_cutoff`; all in Å."""
     positions, lattice = np.ascontiguousarray(positions), np.ascontiguousarray(lattice)
     periodic = np.ones(3, dtype=np.int64)
     first, second, images, lengths = find_points_in_spheres(

@@ -12,7 +12,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from sunflow.provenance import file_hash
 from sunflow.relaxation.bond_graph import BondGraph, bond_graph
-from sunflow.relaxation.chgnet_network import Bonds, CHGNetNetwork
+from sunflow.relaxation.chgnet_layers import Bonds
+from sunflow.relaxation.chgnet_network import CHGNetNetwork
 from sunflow.relaxation.potential import EvaluationError
 
 VERSION = "0.3.0"
@@ -30,7 +31,7 @@ class CHGNet:
         self.angle_cutoff = float(model["model_args"]["bond_graph_cutoff"])
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = CHGNetNetwork(model["state_dict"], self.cutoff, self.angle_cutoff).to(self.device)
-        self.atomic_numbers = frozenset(range(1, len(self.network.atom_embedding) + 1))
+        self.atomic_numbers = frozenset(range(1, self.network.atom_embedding.num_embeddings + 1))
 
     def calculator(self) -> "CHGNetCalculator":
         """A new ASE calculator."""

@@ -51,7 +51,7 @@ def single_point(crystal: Crystal, potential: Potential) -> Crystal:
     if reason := why_not(crystal, potential.atomic_numbers):
         return crystal.failed(reason)
     try:
-        return _evaluated(crystal, potential)
+        return _evaluated(crystal, potential)[0]
     except EvaluationError as error:
         return crystal.failed(str(error))
 
@@ -62,24 +62,23 @@ def _minimised(crystal: Crystal, potential: Potential, max_force: float, max_ste
     The optimiser measures the cell's gradient against the cell it started with, so it starts anew until a fresh
     evaluation of the very crystal that is returned finds all forces small.
     """
-    start = time.monotonic()
+    deadline = time.monotonic() + timeout
     steps, reason = 0, ""
-    crystal = _evaluated(crystal, potential)
-    while crystal.properties["max_force"] > max_force and not reason:
+    crystal, force = _evaluated(crystal, potential)
+    while force > max_force and not reason:
         atoms = _to_atoms(crystal, potential)
         optimizer = FIRE(LogStrainFilter(atoms), logfile=None, dt=TIME_STEP)
         for _ in optimizer.irun(fmax=max_force, steps=max_steps - steps):
             _guard(atoms)
-            if time.monotonic() - start > timeout:
-                reason = f"time-out: {timeout:g} s were over after {steps + optimizer.nsteps} steps"
+            if time.monotonic() > deadline:
                 break
         steps += optimizer.nsteps
         crystal = _moved(crystal, atoms)
         if overlap := why_not_positions(crystal):
-            raise EvaluationError(f"numerical failure while relaxing: {overlap}")
-        crystal = _evaluated(crystal, potential)
-        if steps >= max_steps and not reason:
-            reason = f"step limit: {max_steps} steps left forces of {crystal.properties['max_force']:.2g} eV/Å"
+            raise EvaluationError(f"numerical failure: {overlap}")
+        crystal, force = _evaluated(crystal, potential)
+        if force > max_force and ((late := time.monotonic() > deadline) or steps >= max_steps):
+            reason = f"{'time-out' if late else 'step limit'}: forces of {force:.2g} eV/Å after {steps} steps"
     crystal = crystal.with_properties(steps=steps)
     return replace(crystal, status="not_converged", reason=reason) if reason else crystal
 
@@ -91,27 +90,23 @@ def _guard(atoms: Atoms) -> None:
         EvaluationError: Energy, forces or cell are absurd.
     """
     if reason := why_not_cell(atoms.cell.array, len(atoms)):
-        raise EvaluationError(f"numerical failure while relaxing: {reason}")
+        raise EvaluationError(f"numerical failure: {reason}")
     energy, force = atoms.get_potential_energy() / len(atoms), np.abs(atoms.get_forces()).max()
     if not (abs(energy) < MAX_ENERGY and force < MAX_FORCE):
-        raise EvaluationError(f"numerical failure while relaxing: {energy:.3g} eV/atom, {force:.3g} eV/Å")
+        raise EvaluationError(f"numerical failure: {energy:.3g} eV/atom, {force:.3g} eV/Å")
 
 
-def _evaluated(crystal: Crystal, potential: Potential) -> Crystal:
-    """The crystal with its energy and largest force, from a fresh evaluation.
+def _evaluated(crystal: Crystal, potential: Potential) -> tuple[Crystal, float]:
+    """The crystal with its energy and largest force, from a fresh evaluation, and that force again.
 
     Raises:
         EvaluationError: The potential has no energy for it, or an absurd one.
     """
     atoms = _to_atoms(crystal, potential)
     _guard(atoms)
-    energy = atoms.get_potential_energy() / len(atoms)
-    return crystal.with_properties(energy_per_atom=float(energy), max_force=_largest_force(atoms))
-
-
-def _largest_force(atoms: Atoms) -> float:
-    """The largest force on an atom or gradient of the cell, in eV/Å."""
-    return float(np.linalg.norm(LogStrainFilter(atoms).get_forces(), axis=1).max())
+    energy = float(atoms.get_potential_energy()) / len(atoms)
+    force = float(np.linalg.norm(LogStrainFilter(atoms).get_forces(), axis=1).max())
+    return crystal.with_properties(energy_per_atom=energy, max_force=force), force
 
 
 def _to_atoms(crystal: Crystal, potential: Potential) -> Atoms:
