@@ -2,25 +2,29 @@
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Generic, Literal, TypeVar, Union
 
 from pydantic import (
     AfterValidator,
+    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     create_model,
+    field_validator,
 )
 
-from sunflow.configuration.datasets import OFFICIAL, Dataset
+from sunflow.configuration.datasets import OFFICIAL, Dataset, Fractions
 from sunflow.configuration.messages import ConfigError, Path, config_error, keys_at
 from sunflow.configuration.settings import Relaxer, Sampling, Sun, Training
 from sunflow.configuration.values import (
     Count,
     KnownDataset,
+    Names,
     Natural,
     NewDataset,
     NewGenerator,
@@ -30,6 +34,7 @@ from sunflow.configuration.values import (
     Text,
     nearest,
     not_among,
+    wrong_keys,
 )
 
 __all__ = ["Config", "ConfigError", "check_target", "load", "schema"]
@@ -39,15 +44,17 @@ Model = TypeVar("Model", bound=Section)
 class CrysBFNModel(Section):
     """Hyper-parameters of CrysBFN."""
 
-    hidden_dim: Count = Field(512, description="Width of the network.")
-    num_layers: Count = Field(6, description="Rounds of messages.")
-    num_frequencies: Count = Field(128, description="Fourier frequencies per axis.")
-    time_dim: Count = Field(128, description="Length of the time embedding.")
-    num_steps: Annotated[Count, Field(ge=2)] = Field(1000, description="Steps from no knowledge to a crystal.")
-    schedule: Literal["official"] = Field("official", description="Rule of the coordinates' accuracies.")
-    final_accuracy: Positive = Field(1000.0, description="Concentration of the coordinates at the end.")
-    lattice_sigma: Positive = Field(0.001**0.5, description="Standard deviation of the scaled lattice at the end.")
-    type_accuracy: Positive = Field(0.5, description="β₁ of the atom types.")
+    hidden_dim: Count = Field(default=512, description="Width of the network.")
+    num_layers: Count = Field(default=6, description="Rounds of messages.")
+    num_frequencies: Count = Field(default=128, description="Fourier frequencies per axis.")
+    time_dim: Count = Field(default=128, description="Length of the time embedding.")
+    num_steps: Annotated[Count, Field(ge=2)] = Field(default=1000, description="Steps from no knowledge to a crystal.")
+    schedule: Literal["official"] = Field(default="official", description="Rule of the coordinates' accuracies.")
+    final_accuracy: Positive = Field(default=1000.0, description="Concentration of the coordinates at the end.")
+    lattice_sigma: Positive = Field(
+        default=0.001**0.5, description="Standard deviation of the scaled lattice at the end."
+    )
+    type_accuracy: Positive = Field(default=0.5, description="β₁ of the atom types.")
 
 
 KINDS: dict[str, type[Section]] = {"crysbfn": CrysBFNModel}
@@ -64,10 +71,10 @@ class Overrides(Section, Generic[Model]):
     """What may differ between the datasets of a generator."""
 
     weights: Annotated[str, Field(pattern=r"\.safetensors$")] | None = Field(
-        None, description="Use the weights of this file (.safetensors, its .json beside it) and never train."
+        default=None, description="Use the weights of this file (.safetensors, its .json beside it) and never train."
     )
-    seed: Natural | None = Field(None, description="null: the seed of the whole configuration.")
-    model: Model = Field({}, validate_default=True, description="Hyper-parameters.")  # type: ignore[assignment]
+    seed: Natural | None = Field(default=None, description="null: the seed of the whole configuration.")
+    model: Model = Field(default={}, validate_default=True, description="Hyper-parameters.")
     training: Training = Training()
     sampling: Sampling = Sampling()
 
@@ -76,47 +83,58 @@ class Generator(Overrides[Model], Generic[Model]):
     """One run of a generator, under the user's own name."""
 
     kind: Annotated[str, AfterValidator(_known_kind)]
-    tasks: Annotated[list[Literal["generation"]], Field(min_length=1, max_length=1)] = ["generation"]
-    datasets: dict[KnownDataset, Overrides[Model]] = Field({}, description="What differs for a dataset.")
+    tasks: Names[Literal["generation"]] = Field(default=["generation"], description="What it is trained for.")
+    datasets: dict[KnownDataset, Overrides[Model]] = Field(default={}, description="What differs for a dataset.")
 
 
 GENERATORS: dict[str, type[Generator]] = {
-    kind: create_model(f"Generator_{kind}", __base__=Generator[model], kind=(Literal[kind], ...))  # type: ignore
+    kind: create_model(f"{kind}_generator", __base__=Generator[model], kind=(Literal[kind], ...))  # type: ignore
     for kind, model in KINDS.items()
 }
 
 
-def _of_kind(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Generator:
-    """Check a generator's section with the hyper-parameters of its kind."""
-    section = _generator_type(value)
-    return handler(value) if section is Generator else section.model_validate(value, context=info.context)
+class _Anything(Section):
+    model_config = ConfigDict(extra="allow")
 
 
 def _generator_type(value: Any) -> type[Generator]:
     kind = value.get("kind") if isinstance(value, dict) else None
-    return GENERATORS.get(kind, Generator) if isinstance(kind, str) else Generator
+    return GENERATORS.get(kind, Generator[_Anything]) if isinstance(kind, str) else Generator[_Anything]
+
+
+def _of_its_kind(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Generator:
+    """Check a generator's section with the hyper-parameters of its kind."""
+    return _generator_type(value).model_validate(value, context=info.context)
 
 
 class Config(Section):
     """The whole configuration."""
 
-    seed: Natural = Field(0, description="Of every random choice.")
-    mirror: Text | None = Field(None, description="Folder looked in before the network; or SUNFLOW_MIRROR.")
-    cache: Text | None = Field(None, description="Folder of downloads; null: the user's cache folder.")
+    seed: Natural = Field(default=0, description="Of every random choice.")
+    mirror: Text | None = Field(default=None, description="Folder looked in before the network; or SUNFLOW_MIRROR.")
+    cache: Text | None = Field(default=None, description="Folder of downloads; null: the user's cache folder.")
     datasets: Annotated[dict[NewDataset, Dataset], Field(min_length=1)]
     generators: Annotated[
-        dict[NewGenerator, Annotated[Generator, WrapValidator(_of_kind)]],
+        dict[NewGenerator, Annotated[Generator, WrapValidator(_of_its_kind)]],
         Field(min_length=1),
     ]
     relaxers: Annotated[dict[NewRelaxer, Relaxer], Field(min_length=1)]
     sun: Sun = Sun()
 
+    @field_validator("datasets")
+    @classmethod
+    def _official_names(cls, datasets: dict[str, Dataset]) -> dict[str, Dataset]:
+        others = [name for name, section in datasets.items() if section.source == "official" and name not in OFFICIAL]
+        if others:
+            text = f"`source: official` goes with the names {', '.join(OFFICIAL)} only"
+            raise wrong_keys("datasets", [(name, "source", text + nearest(name, OFFICIAL)) for name in others])
+        return datasets
+
     def dataset(self, name: str) -> dict[str, Any]:
         """What the crystals of a dataset are made from; the seed only where it splits them."""
         section = self.datasets[name].model_dump(exclude={"hull", "generators", "relaxers"})
         if "all" in self.datasets[name].files:
-            section["fractions"] = section["fractions"] or {"val": 0.1, "test": 0.1}
-            section["seed"] = self.seed
+            section |= {"fractions": section["fractions"] or Fractions().model_dump(), "seed": self.seed}
         return {"name": name, **section}
 
     def generator(self, dataset: str, name: str) -> dict[str, Any]:
@@ -156,23 +174,21 @@ def load(raw: dict[str, Any]) -> Config:
         ConfigError: Names every problem by its key path, with what was given and what is allowed.
     """
     raw = {**raw, "mirror": os.environ.get("SUNFLOW_MIRROR") or raw.get("mirror")}
-    names = {what: raw.get(f"{what}s") for what in ("dataset", "generator", "relaxer")}
-    known = {what: list(section) for what, section in names.items() if isinstance(section, dict)}
+    sections = {what: raw.get(f"{what}s") for what in ("dataset", "generator", "relaxer")}
+    known = {what: list(section) for what, section in sections.items() if isinstance(section, dict)}
 
     def known_keys(path: Path) -> list[str]:
         if len(path) > 1 and path[0] == "generators":
             return keys_at(_generator_type(raw["generators"][path[1]]), path[2:])
         return keys_at(Config, path)
 
+    path: Path = ()
     try:
         config = Config.model_validate(raw, context=known)
-        path: Path = ()
         for name, generator in config.generators.items():
             for dataset in generator.datasets:
                 path = ("generators", name, "datasets", dataset)
                 config.generator(dataset, name)
-        path = ()
-        _check_official(config)
     except ValidationError as error:
         raise config_error(error, known_keys, path) from None
     return config
@@ -190,3 +206,20 @@ def check_target(path: str, config: Config) -> str | None:
     if len(parts) > 5 and parts[4] not in (*config.relaxers, "archive", "training_state"):
         return _unknown(path, "relaxer", parts[4], config.relaxers)
     return None
+
+
+def _unknown(path: str, what: str, name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    return f"{path}: the configuration has no {what} {name!r}; it has {', '.join(known)}{nearest(name, known)}"
+
+
+def schema() -> str:
+    """The JSON schema of `config.yaml`, for editors."""
+    either: Any = Union[tuple(GENERATORS.values())]  # noqa: UP007
+    generators: Any = (Annotated[dict[NewGenerator, either], Field(min_length=1)], ...)
+    described = create_model("Config", __base__=Config, generators=generators).model_json_schema()
+    return json.dumps(described, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    print(schema(), end="")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sunflow.configuration.values import Count, Fraction, KnownGenerator, KnownRelaxer, Section, Text, wrong_keys
+from sunflow.configuration.values import Count, Fraction, KnownGenerator, KnownRelaxer, Names, Section, Text, wrong_keys
 
 OFFICIAL = ("perov5", "carbon24", "mp20", "mpts52")
 """Datasets whose official files Sunflow knows."""
@@ -16,8 +16,8 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class Columns(Section):
     """Which columns of a table hold what."""
 
-    id: Text | None = Field("material_id", description="The crystals' names; null numbers the rows.")
-    cif: Text = Field("cif", description="The CIF texts.")
+    id: Text | None = Field(default="material_id", description="The crystals' names; null numbers the rows.")
+    cif: Text = Field(default="cif", description="The CIF texts.")
 
 
 class Fractions(Section):
@@ -44,17 +44,15 @@ class Dataset(Section):
     hull: Literal["materials_project", "dataset", "self_consistent"] = Field(
         description="The reference that energies above hull are measured from."
     )
-    files: dict[Part, Text] = Field({}, description="Your own: train, val and test, or all.")
-    sha256: dict[Part, Digest] = Field({}, description="Hashes that your files must have.")
-    fractions: Fractions | None = Field(None, description="Parts of `all` for validation and test.")
+    files: dict[Part, Text] = Field(default={}, description="Your own: train, val and test, or all.")
+    sha256: dict[Part, Digest] = Field(default={}, description="Hashes that your files must have.")
+    fractions: Fractions | None = Field(default=None, description="Parts of `all` for validation and test.")
     columns: Columns = Columns()
-    properties: dict[Text, Text] = Field({}, description="Numbers to keep: their name here, their column in the file.")
-    generators: Annotated[list[KnownGenerator], Field(min_length=1)] | None = Field(
-        None, description="Which generators to run; null is all."
+    properties: dict[Text, Text] = Field(
+        default={}, description="Numbers to keep: their name here, their column in the file."
     )
-    relaxers: Annotated[list[KnownRelaxer], Field(min_length=1)] | None = Field(
-        None, description="Which relaxers to run; null is the first."
-    )
+    generators: Names[KnownGenerator] | None = Field(default=None, description="Which generators to run; null is all.")
+    relaxers: Names[KnownRelaxer] | None = Field(default=None, description="Which relaxers to run; null is the first.")
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -73,10 +71,6 @@ class Dataset(Section):
             problems += [(key, getattr(self, key), f"does not go with `source: {self.source}`") for key in given]
         if set(self.properties) & {"crystal_id", "status", "reason", "lattice", "frac_coords", "atomic_numbers"}:
             problems.append(("properties", list(self.properties), "must not use the name of a column of Sunflow's own"))
-        for key in ("generators", "relaxers"):
-            names = getattr(self, key) or []
-            if len(set(names)) < len(names):
-                problems.append((key, names, "must not name one twice"))
         if problems:
             raise wrong_keys("dataset", problems)
         return self

@@ -40,6 +40,8 @@ def _sentence(problem: ErrorDetails, known_keys: Callable[[Path], list[str]]) ->
     elif problem["type"] == "literal_error":
         allowed = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
         text = f"{given} is given; allowed: {', '.join(allowed)}{nearest(problem['input'], allowed)}"
+    elif problem["type"] in ("model_type", "dict_type"):
+        text = f"{given} is given; must be a mapping, `key: value`"
     else:
         text = f"{given} is given; {problem['msg'].replace('Input should', 'must')}"
     return f"{'.'.join(map(str, path))}: {text}"

@@ -21,19 +21,23 @@ from sunflow.configuration.values import (
 class Training(Section):
     """How a generator is trained."""
 
-    epochs: Count = Field(1500, description="Passes over the train split.")
-    batch_size: Count = Field(256, description="Crystals of one step.")
-    learning_rate: Positive = Field(1e-3, description="AdamW's, at the start.")
-    weight_decay: NonNegative = Field(0.0, description="AdamW's.")
-    plateau_factor: Fraction = Field(0.6, description="Multiplies the learning rate when the loss stops falling.")
-    plateau_patience: Natural = Field(100, description="Epochs without a new minimum before that.")
-    min_learning_rate: NonNegative = Field(1e-4, description="The learning rate never falls below.")
-    averaging_decay: Decay = Field(0.995, description="Per step, of the averaged weights; 0 averages nothing.")
-    averaging_start: Natural = Field(1500, description="Steps before the average starts.")
-    max_gradient_norm: Positive | None = Field(1.0, description="Longer gradients are shortened; null: never.")
-    validate_every: Count = Field(8, description="Epochs between validations.")
-    early_stopping: Count | None = Field(None, description="Epochs without a new minimum before the end; null: never.")
-    precision: Literal["auto", "float32"] = Field("auto", description="auto: 16 bits for the network on a GPU.")
+    epochs: Count = Field(default=1500, description="Passes over the train split.")
+    batch_size: Count = Field(default=256, description="Crystals of one step.")
+    learning_rate: Positive = Field(default=1e-3, description="AdamW's, at the start.")
+    weight_decay: NonNegative = Field(default=0.0, description="AdamW's.")
+    plateau_factor: Fraction = Field(
+        default=0.6, description="Multiplies the learning rate when the loss stops falling."
+    )
+    plateau_patience: Natural = Field(default=100, description="Epochs without a new minimum before that.")
+    min_learning_rate: NonNegative = Field(default=1e-4, description="The learning rate never falls below.")
+    averaging_decay: Decay = Field(default=0.995, description="Per step, of the averaged weights; 0 averages nothing.")
+    averaging_start: Natural = Field(default=1500, description="Steps before the average starts.")
+    max_gradient_norm: Positive | None = Field(default=1.0, description="Longer gradients are shortened; null: never.")
+    validate_every: Count = Field(default=8, description="Epochs between validations.")
+    early_stopping: Count | None = Field(
+        default=None, description="Epochs without a new minimum before the end; null: never."
+    )
+    precision: Literal["auto", "float32"] = Field(default="auto", description="auto: 16 bits for the network on a GPU.")
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -46,34 +50,38 @@ class Training(Section):
 class Sampling(Section):
     """How crystals are drawn from a trained generator."""
 
-    num_crystals: Count = Field(10000, description="Crystals requested.")
-    batch_size: Count = Field(256, description="Crystals sampled at once.")
-    num_steps: Count | None = Field(None, description="null: as many as the model was trained with.")
-    sampler: Literal["redraw", "bayes"] = Field("redraw", description="redraw: published code; bayes: algorithm 2.")
+    num_crystals: Count = Field(default=10000, description="Crystals requested.")
+    batch_size: Count = Field(default=256, description="Crystals sampled at once.")
+    num_steps: Count | None = Field(default=None, description="null: as many as the model was trained with.")
+    sampler: Literal["redraw", "bayes"] = Field(
+        default="redraw", description="redraw: published code; bayes: algorithm 2."
+    )
 
 
 class Relaxation(Section):
     """When a relaxation ends; may differ between datasets."""
 
-    max_force: Positive = Field(0.02, description="eV/Å; converged when no force or cell gradient exceeds it.")
-    max_steps: Count = Field(500, description="Not converged after so many steps.")
-    timeout: Positive = Field(600.0, description="Seconds that one crystal may take.")
-    parts: Count = Field(8, description="Jobs that the crystals are spread over.")
+    max_force: Positive = Field(default=0.02, description="eV/Å; converged when no force or cell gradient exceeds it.")
+    max_steps: Count = Field(default=500, description="Not converged after so many steps.")
+    timeout: Positive = Field(default=600.0, description="Seconds that one crystal may take.")
+    parts: Count = Field(default=8, description="Jobs that the crystals are spread over.")
 
 
 class Relaxer(Relaxation):
     """A potential and how it is used."""
 
     potential: Literal["chgnet"] = Field(description="Machine-learned potential.")
-    datasets: dict[KnownDataset, Relaxation] = Field({}, description="What differs for a dataset.")
+    datasets: dict[KnownDataset, Relaxation] = Field(default={}, description="What differs for a dataset.")
 
 
 class Sun(Section):
     """Stable, unique, novel: where the lines are."""
 
-    stable: Number = Field(0.0, description="eV/atom above hull, at most.")
-    metastable: Number = Field(0.1, description="eV/atom above hull, at most.")
-    compare: Literal["relaxed", "generated"] = Field("relaxed", description="Structures compared for unique and novel.")
+    stable: Number = Field(default=0.0, description="eV/atom above hull, at most.")
+    metastable: Number = Field(default=0.1, description="eV/atom above hull, at most.")
+    compare: Literal["relaxed", "generated"] = Field(
+        default="relaxed", description="Structures compared for unique and novel."
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -3,11 +3,12 @@
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+T = TypeVar("T")
 NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
 RESERVED = {
     "dataset": ("accuracy_schedules", "hull", "reference"),
@@ -79,6 +80,13 @@ def _number(value: object) -> object:
     return value
 
 
+def _different(names: list[T]) -> list[T]:
+    if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise wrong(f"must not name {repeated[0]!r} twice")
+    return names
+
+
+Names = Annotated[list[T], Field(min_length=1), AfterValidator(_different)]
 NewDataset = Annotated[str, _new_name("dataset")]
 NewGenerator = Annotated[str, _new_name("generator")]
 NewRelaxer = Annotated[str, _new_name("relaxer")]

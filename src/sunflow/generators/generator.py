@@ -42,7 +42,7 @@ class Generator(nn.Module, ABC):
     def sample(self, condition: Condition, seeds: Sequence[int], sampler: str) -> CrystalBatch:
         """One new crystal per seed, with coordinates in [0, 1); it does not depend on the others of its batch.
 
-        A crystal that went wrong has numbers that are not finite in its lattice.
+        A crystal that went wrong has a lattice or coordinates that are not finite.
         """
 
 

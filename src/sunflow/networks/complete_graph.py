@@ -37,10 +37,16 @@ class CompleteGraph:
 
     def mean_of_messages(self, message: Float[Tensor, "edges features"]) -> Float[Tensor, "atoms features"]:
         """The mean over all edges that point to an atom."""
-        total = message.new_zeros(len(self.crystal_of_atom), message.shape[1]).index_add_(0, self.receiver, message)
-        return total / self.num_atoms[self.crystal_of_atom, None].to(message.dtype)
+        return _sum(message, self.receiver, len(self.crystal_of_atom)) / self.num_atoms[self.crystal_of_atom, None]
 
     def mean_of_atoms(self, value: Float[Tensor, "atoms features"]) -> Float[Tensor, "crystals features"]:
         """The mean over all atoms of a crystal."""
-        total = value.new_zeros(len(self.num_atoms), value.shape[1]).index_add_(0, self.crystal_of_atom, value)
-        return total / self.num_atoms[:, None].to(value.dtype)
+        return _sum(value, self.crystal_of_atom, len(self.num_atoms)) / self.num_atoms[:, None]
+
+
+def _sum(
+    value: Float[Tensor, "rows features"], index: Int[Tensor, " rows"], num: int
+) -> Float[Tensor, "sums features"]:
+    """Sums of the rows with the same index, at least in single precision."""
+    value = value.to(torch.promote_types(value.dtype, torch.float32))
+    return value.new_zeros(num, value.shape[1]).index_add_(0, index, value)

@@ -6,7 +6,6 @@ bonds or angles, so that an atom's share is computed once and not once per bond.
 """
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
@@ -36,7 +35,7 @@ class Bonds:
     angle_other_bond: Int[Tensor, " angles"]
 
     @classmethod
-    def of(cls, graph: BondGraph, device: torch.device) -> Self:
+    def of(cls, graph: BondGraph, device: torch.device) -> "Bonds":
         """The tensors of this graph on `device`."""
         bond = np.tile(np.arange(len(graph.first)), 2)
         end, other_end = graph.angle_ends.T

@@ -2,7 +2,7 @@
 
 import difflib
 import importlib
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 POTENTIALS = {
     "chgnet": "sunflow.relaxation.chgnet",
@@ -14,6 +14,7 @@ class EvaluationError(Exception):
     """The potential has no energy for this arrangement of atoms; the message is the reason, for people."""
 
 
+@runtime_checkable
 class Potential(Protocol):
     """Energies, forces and stresses of crystals.
 

@@ -4,6 +4,7 @@ import json
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,8 +24,6 @@ from sunflow.stages.relax import named_potential
 
 logger = logging.getLogger(__name__)
 
-ELEMENT_RELAXATION = {"max_force": 0.02, "max_steps": 500, "timeout": 600.0}
-"""eV/Å, steps, seconds."""
 Row = dict[str, str | float | None]
 
 
@@ -50,7 +49,8 @@ def reference_energies(potential: str, crystals: list[Path], threads: int, outpu
 
 def _shipped_and_unknown(paths: list[Path], potential: Potential) -> tuple[list[Crystal], list[Crystal]]:
     """Crystals whose energy by this potential is in their file, and the others; named `<file>/<crystal_id>`."""
-    shipped, unknown = [], []
+    shipped: list[Crystal] = []
+    unknown: list[Crystal] = []
     for path in paths:
         same_weights = read_metadata(path).get("weights_hash") == potential.weights_hash
         for crystal in read_crystals(path):
@@ -81,7 +81,9 @@ def _elements(
     for number in sorted(occurring - potential.atomic_numbers):
         logger.warning("no energy of element %s: %s does not know it", chemical_symbols[number], potential.name)
     everything = [crystal for group in candidates.values() for crystal in group]
-    relaxed = relax_all(everything, load, **ELEMENT_RELAXATION, journal=journal, num_processes=threads)
+    relaxed = relax_all(
+        everything, load, max_force=0.02, max_steps=500, timeout=600.0, journal=journal, num_processes=threads
+    )
     return [lowest for number in candidates if (lowest := _lowest(number, relaxed))]
 
 
@@ -93,7 +95,11 @@ def _lowest(number: int, relaxed: list[Crystal]) -> Crystal | None:
         reasons = "; ".join(sorted({crystal.reason for crystal in group}))
         logger.warning("no energy of element %s: %s", chemical_symbols[number], reasons)
         return None
-    return replace(min(usable, key=lambda crystal: crystal.properties["energy_per_atom"]), status="ok", reason="")
+    return replace(min(usable, key=_energy), status="ok", reason="")
+
+
+def _energy(crystal: Crystal) -> float:
+    return cast(float, crystal.properties["energy_per_atom"])
 
 
 def _row(crystal: Crystal, source: str) -> Row:

@@ -7,7 +7,6 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-
 Module = TypeVar("Module", bound=nn.Module)
 
 

@@ -53,8 +53,8 @@ def read_description(weights: Path) -> dict[str, Any]:
         raise WeightsError(f"{description} has no {missing[0]!r}: it does not describe weights of Sunflow")
     if content["weights_hash"] != file_hash(weights):
         raise WeightsError(
-            f"{weights} is not the file that {description.name} describes (its hash differs): it is damaged or cut short, "
-            "or comes from another training; copy both files again"
+            f"{weights} is not the file that {description.name} describes (its hash differs): it is damaged, "
+            "cut short or comes from another training; copy both files again"
         )
     return content
 
