@@ -60,7 +60,7 @@ def run_all(folder):
         folder / "sun_crystals.zip",
     )
     sun_table(
-        {"rows": [ROW]},
+        {"rows": [dict(sorted(ROW.items()))]},
         [folder / "sun_crystals.csv"],
         [folder / "time.json"],
         [folder / "hull.parquet"],

@@ -142,3 +142,7 @@ def _gpus() -> list[str]:
 
 def _distinct(values: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [value for i, value in enumerate(values) if value not in values[:i]]
+
+
+if __name__ == "__main__":
+    run(provenance)
