@@ -6,7 +6,7 @@ from fake_potential import ARGON, EXPLODES, NOT_A_NUMBER, REFUSES, SLOW, FakePot
 from pymatgen.core import Lattice, Structure
 
 from sunflow.crystals.crystal import Crystal
-from sunflow.crystals.structures import from_structure, space_group, to_structure
+from sunflow.crystals.structures import from_structure, to_structure
 from sunflow.relaxation.potential import load_potential
 from sunflow.relaxation.relaxer import relax_crystal, single_point
 
@@ -48,7 +48,6 @@ def test_a_crystal_finds_back_to_its_volume_and_energy(chgnet, given):
     assert relaxed.volume == pytest.approx(ideal.volume, rel=0.01)
     assert relaxed.volume == pytest.approx(given.volume, rel=0.06)
     assert relaxed.properties["energy_per_atom"] == pytest.approx(ideal.properties["energy_per_atom"], abs=1e-3)
-    assert space_group(relaxed) == given.get_space_group_info()[1]
 
 
 @pytest.mark.parametrize("given", [ROCK_SALT, PEROVSKITE, RUTILE], ids=lambda given: given.reduced_formula)

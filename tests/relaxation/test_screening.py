@@ -23,7 +23,7 @@ SHEARED_FLAT = [[5.0, 0, 0], [150.0, 0.3, 0], [0, 0, 20.0]]
         (crystal(4 * np.eye(3), [[0.02, 0, 0], [0.98, 0, 0]]), "overlapping atoms: 0.16 Å"),
         (crystal(4 * np.eye(3), [[0.5, 0.5, 0.5]] * 2), "overlapping atoms: 0.00 Å"),
         (crystal(np.diag([0.4, 6, 6])), "absurd cell: 0.4 Å between lattice planes"),
-        (crystal([[6, 0, 0], [6, 0.2, 0.4], [0, 0, 100]]), "absurd cell: 0.45 Å between lattice planes"),
+        (crystal([[6, 0, 0], [6, 0.2, 0.4], [0, 0, 100]]), "absurd cell: 0.2 Å between lattice planes"),
         (crystal(np.eye(3)), "absurd cell: 1 Å³ per atom"),
         (crystal(9 * np.eye(3)), "absurd cell: 729 Å³ per atom"),
         (crystal(np.diag([1000.0, 3, 3])), "absurd cell: an edge of 1000 Å"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 
-from snakemake.deployment import DeploymentMethod
+from snakemake.settings.types import DeploymentMethod
 from snakemake.exceptions import WorkflowError
 from sunflow.config import ConfigError, check_target, load
 from sunflow.provenance import code_fingerprint

@@ -56,17 +56,18 @@ rule train:
 
 rule sample:
     input:
-        unpack(weights_files),
+        weights=weights_of,
+        description=description_of,
         accuracy_schedule=sampling_schedule,
     output:
         crystals="results/{dataset}/{generator}/{task}/samples.parquet",
         time="results/{dataset}/{generator}/{task}/sampling_time.json",
-    wildcard_constraints:
-        generator="|".join(settings.generators),
     log:
         "logs/{dataset}/{generator}/{task}/sample.log",
     benchmark:
         "logs/{dataset}/{generator}/{task}/sample.benchmark.tsv"
+    wildcard_constraints:
+        generator="|".join(settings.generators),
     conda:
         "../../envs/torch.yaml"
     threads: 8
@@ -101,7 +102,7 @@ rule reference:
         mem_mb=4000,
         runtime="30m",
     params:
-        settings=lambda wildcards: as_json(reference_settings(wildcards.dataset)),
+        settings=lambda wildcards: as_json(reference_settings(wildcards)),
         code=code_of("reference"),
     shell:
         "python -m sunflow.stages.reference --settings {params.settings:q} --test {input.test}"

@@ -1,5 +1,7 @@
 """Which files and settings a rule needs, from its wildcards."""
 
+from types import SimpleNamespace
+
 SPLITS = ("train", "val", "test")
 HULL_FILES = {"materials_project": ("materials_project", "elements"), "dataset": ("elements",)}
 
@@ -149,3 +151,36 @@ def hulls_of_rows(wildcards):
     """The hull of every row of the table."""
     potentials = [settings.relaxer(wildcards.dataset, row["relaxer"])["potential"] for row in judged(wildcards.dataset)]
     return [f"results/{wildcards.dataset}/hull/{potential}.parquet" for potential in potentials]
+
+
+def files_of_dataset(wildcards):
+    """The files whose hashes say what a dataset's results were made from, by name."""
+    folder = f"results/{wildcards.dataset}"
+    files = {split: f"{folder}/crystals/{split}.parquet" for split in SPLITS}
+    files["table"] = f"{folder}/sun.csv"
+    for row, hull in zip(judged(wildcards.dataset), hulls_of_rows(wildcards)):
+        run = "{generator}_{task}".format(**row)
+        files[f"{run}_samples"] = f"{folder}/{row['generator']}/{row['task']}/samples.parquet"
+        files[f"{run}_{row['relaxer']}"] = "{0}/{generator}/{task}/{relaxer}/relaxed.parquet".format(folder, **row)
+        files[f"{row['relaxer']}_hull"] = hull
+        if row["generator"] != "reference":
+            named = SimpleNamespace(dataset=wildcards.dataset, **row)
+            files[f"{run}_weights"] = weights_of(named)
+    return files
+
+
+def configuration_of(dataset):
+    """Everything in the configuration that touches a dataset."""
+    return {
+        "dataset": {**settings.dataset(dataset), "hull": settings.datasets[dataset].hull},
+        "generators": {name: settings.generator(dataset, name) for name in settings.generators_of(dataset)},
+        "relaxers": {name: settings.relaxer(dataset, name) for name in settings.relaxers_of(dataset)},
+        "sun": settings.sun.model_dump(),
+        "seed": settings.seed,
+    }
+
+
+def report_settings(dataset):
+    """What the page says besides its inputs."""
+    thresholds = settings.sun.model_dump(include={"stable", "metastable"})
+    return {"dataset": dataset, "rows": judged(dataset), "thresholds": thresholds}

@@ -7,10 +7,10 @@ rule relax:
         "logs/{dataset}/{generator}/{task}/{relaxer}/relax_{part}_of_{parts}.log",
     benchmark:
         "logs/{dataset}/{generator}/{task}/{relaxer}/relax_{part}_of_{parts}.benchmark.tsv"
+    retries: 1
     conda:
         "../../envs/chgnet.yaml"
     threads: 8
-    retries: 1
     resources:
         mem_mb=16000,
         runtime="12h",

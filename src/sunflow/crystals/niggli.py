@@ -1,7 +1,6 @@
 """Niggli reduction, in the orientation that the generators are trained on."""
 
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import spglib
@@ -88,11 +87,11 @@ def _canonical(entry: Entry, reduced: Structure) -> Crystal:
     lattice = canonical_orientation(torch.tensor(matrix.copy())[None])[0].numpy()
     frac_coords = np.mod(frac_coords, 1.0)
     frac_coords[frac_coords == 1.0] = 0.0
-    atomic_numbers = [site.specie.Z for site in reduced]
-    crystal = Crystal(entry.crystal_id, lattice, frac_coords, atomic_numbers, properties=entry.properties)
+    atomic_numbers = np.array([site.specie.Z for site in reduced])
+    crystal = Crystal(entry.crystal_id, lattice, frac_coords, atomic_numbers, properties=dict(entry.properties))
     if not np.isfinite(lattice).all():
         raise DroppedError("non-finite", "reduced lattice")
-    return replace(crystal, properties=dict(entry.properties))
+    return crystal
 
 
 def _cross_check(structure: Structure, reduced: Structure) -> str:

@@ -115,8 +115,8 @@ def fetch(file: RemoteFile, mirror: Path | None, cache: Path) -> bytes:
     if mirror and (content := _of_mirror(file, mirror)) is not None:
         return content
     cached = cache / file.place
-    if cached.exists() and file.identifies(content := cached.read_bytes()):
-        return content
+    if cached.exists() and file.identifies(kept := cached.read_bytes()):
+        return kept
     return _of_network(file, cached)
 
 

@@ -25,7 +25,9 @@ def from_structure(crystal_id: str, structure: Structure, **properties: Property
     """The crystal of an ordered pymatgen structure; coordinates are wrapped into [0, 1)."""
     frac_coords = np.mod(structure.frac_coords, 1.0)
     frac_coords[frac_coords == 1.0] = 0.0
-    return Crystal(crystal_id, structure.lattice.matrix, frac_coords, np.array(structure.atomic_numbers), properties=properties)
+    return Crystal(
+        crystal_id, structure.lattice.matrix, frac_coords, np.array(structure.atomic_numbers), properties=properties
+    )
 
 
 def composition(crystal: Crystal) -> Composition:

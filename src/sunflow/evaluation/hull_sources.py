@@ -56,7 +56,7 @@ def dataset(crystals: Sequence[Crystal], files: Sequence[Path]) -> Hull:
         files: The elemental reference entries.
     """
     points = [
-        (crystal.crystal_id, reduced_formula(crystal), float(formation) - float(above), "dataset")  # type: ignore[arg-type]
+        (crystal.crystal_id, reduced_formula(crystal), float(formation) - float(above), "dataset")
         for crystal in crystals
         if (formation := crystal.properties.get(NEEDED[0])) is not None
         and (above := crystal.properties.get(NEEDED[1])) is not None

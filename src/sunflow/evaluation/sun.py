@@ -77,7 +77,7 @@ def judge(
 def _row(
     sample: Crystal,
     relaxed: Crystal,
-    measured: dict[str, Any],
+    measured: dict[Any, Any],
     repeats: dict[str, str],
     matches: dict[str, str],
     stable: float,

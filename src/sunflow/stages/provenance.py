@@ -21,11 +21,11 @@ from sunflow.stages.command import StageError, run
 PACKAGES = ("sunflow", "torch", "numpy", "pymatgen", "chgnet", "ase", "spglib", "snakemake")
 
 
-def provenance(settings: dict, files: dict, benchmarks: list[Path], output: Path) -> None:
+def provenance(settings: dict, files: dict, logs: Path, output: Path) -> None:
     """Write commit, configuration, seeds, versions, hashes, hardware and seconds per stage as JSON.
 
-    `settings` is the resolved configuration; `files` names every file whose hash is recorded; `benchmarks` are
-    Snakemake's benchmark files, named in the output by their path.
+    `settings` is the resolved configuration; `files` names every file whose hash is recorded; `logs` is
+    the folder that holds Snakemake's benchmark files, named in the output by their path.
     """
     described = {name: describe_file(Path(path)) for name, path in files.items()}
     metadata = [file["metadata"] for file in described.values() if "metadata" in file]
@@ -39,7 +39,7 @@ def provenance(settings: dict, files: dict, benchmarks: list[Path], output: Path
         "potentials": _distinct([m for m in metadata if "potential" in m and "hull" not in m]),
         "hulls": _distinct([m for m in metadata if "hull" in m]),
         "hardware": hardware(),
-        "seconds": stage_seconds(benchmarks),
+        "seconds": stage_seconds(sorted(logs.rglob("*.benchmark.tsv"))),
     }
     write_json(output, content)
 
@@ -142,3 +142,7 @@ def _gpus() -> list[str]:
 
 def _distinct(values: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [value for i, value in enumerate(values) if value not in values[:i]]
+
+
+if __name__ == "__main__":
+    run(provenance)

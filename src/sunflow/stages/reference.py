@@ -12,12 +12,12 @@ from sunflow.stages.command import StageError, run
 logger = logging.getLogger(__name__)
 
 
-def reference(test: Path, num_crystals: int, seed: int, output: Path, output_time: Path) -> None:
-    """Write `num_crystals` crystals of the test split, or all if there are fewer, ordered by crystal_id."""
+def reference(settings: dict, test: Path, output: Path, output_time: Path) -> None:
+    """Write `num_crystals` crystals of the test split, or all if there are fewer, drawn with `seed` (both in `settings`)."""
     crystals = [crystal for crystal in read_crystals(test) if crystal.status == "ok"]
     if not crystals:
         raise StageError(f"{test} holds no crystal whose status is ok: the dataset needs a test split")
-    drawn = draw(crystals, num_crystals, seed)
+    drawn = draw(crystals, **settings)
     logger.info("drew %d of the %d crystals of %s", len(drawn), len(crystals), test)
     write_crystals(output, drawn)
     write_json(output_time, {"network_seconds": None, "num_crystals": len(drawn)})

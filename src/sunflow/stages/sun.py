@@ -33,8 +33,8 @@ def sun(
         raise StageError(f"{samples}, {relaxed}, {energies}: {error}") from error
     chosen = set(verdicts["crystal_id"][verdicts["sun"].eq(True)])
     best = [
-        crystal.with_properties(energy_above_hull=float(row.energy_above_hull), space_group=int(row.space_group or 1))
-        for crystal, row in zip(final, verdicts.itertuples(), strict=True)
+        crystal.with_properties(**{name: row[name] for name in ("formula", "space_group", "energy_above_hull")})
+        for crystal, row in zip(final, verdicts.to_dict("records"), strict=True)
         if crystal.crystal_id in chosen
     ]
     logger.info("%d of %d crystals are stable, unique and novel", count_true(verdicts["sun"]), len(verdicts))

@@ -13,13 +13,18 @@ from sunflow.evaluation.sun import count_true
 from sunflow.stages.command import run
 
 COVERED = ("same_composition", "same_system", "subsystems_only")
+NAMES = ("generator", "task", "relaxer", "hull")
 CLOSELY_COVERED = ("same_composition", "same_system")
 
 
 def sun_table(settings: dict, tables: list[Path], times: list[Path], hulls: list[Path], output: Path) -> None:
     """Write one row per entry of `settings["rows"]`, to which `tables`, `times` and `hulls` belong in this order."""
     rows = [
-        {**row, "hull_entries": len(Hull.read(hull).entries), **rates(read_verdicts(table), network_seconds(time))}
+        {
+            **{name: row[name] for name in NAMES},
+            "hull_entries": len(Hull.read(hull).entries),
+            **rates(read_verdicts(table), network_seconds(time)),
+        }
         for row, table, time, hull in zip(settings["rows"], tables, times, hulls, strict=True)
     ]
     write_text(output, pd.DataFrame(rows).to_csv(index=False))

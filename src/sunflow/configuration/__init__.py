@@ -1,1 +1,0 @@
-"""The parts of `sunflow.config`: sections and error messages. Imports nothing heavy."""

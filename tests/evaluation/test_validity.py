@@ -1,0 +1,33 @@
+"""Distances and volumes of crystals as they were generated."""
+
+import numpy as np
+import pytest
+
+from sunflow.crystals.crystal import Crystal
+from sunflow.evaluation.validity import geometry_valid
+
+
+def two_atoms(distance, length=4.0):
+    return Crystal("a", length * np.eye(3), np.array([[0, 0, 0], [distance / length, 0, 0]]), np.array([11, 17]))
+
+
+@pytest.mark.parametrize(("distance", "valid"), [(0.49, False), (0.51, True), (3.6, False), (3.4, True)])
+def test_shortest_distance_over_periodic_images(distance, valid):
+    assert geometry_valid(two_atoms(distance)) is valid
+
+
+@pytest.mark.parametrize(
+    "crystal",
+    [
+        Crystal.failure("a", "nothing"),
+        Crystal("a", np.diag([1, 1, 0.05]), np.zeros((1, 3)), np.array([1])),
+        Crystal("a", np.full((3, 3), np.nan), np.zeros((1, 3)), np.array([1])),
+        Crystal("a", np.eye(3), np.array([[np.inf, 0, 0]]), np.array([1])),
+    ],
+)
+def test_what_is_no_crystal_is_not_valid(crystal):
+    assert not geometry_valid(crystal)
+
+
+def test_an_atom_is_not_compared_with_its_own_images():
+    assert geometry_valid(Crystal("a", np.diag([0.4, 4, 4]), np.zeros((1, 3)), np.array([1])))
