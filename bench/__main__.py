@@ -4,6 +4,7 @@ import argparse
 import os
 
 import torch
+
 from bench.flow import flow
 from bench.network import network
 

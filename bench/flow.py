@@ -1,10 +1,10 @@
 """The simulation of the von Mises flow against the rejection sampler of PyTorch."""
 
 import torch
-from bench.sizes import mp20_sizes
-from bench.timing import cpu_seconds, print_against
 from torch import Tensor
 
+from bench.sizes import mp20_sizes
+from bench.timing import cpu_seconds, print_against
 from sunflow.flows.accuracy_schedule import accuracy_schedule
 from sunflow.flows.torus import VonMisesFlow
 

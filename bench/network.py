@@ -3,11 +3,11 @@
 import math
 
 import torch
+from torch import Tensor
+
 from bench.reference_cspnet import PlainCSPNet
 from bench.sizes import mp20_sizes
 from bench.timing import cpu_seconds, print_against
-from torch import Tensor
-
 from sunflow.networks.complete_graph import CompleteGraph
 from sunflow.networks.cspnet import CSPNet
 

@@ -21,7 +21,13 @@ def rock_salt(name, length=5.6, numbers=(11, 17), **properties):
 
 
 def caesium_chloride(name):
-    return Crystal(name, 3.4 * np.eye(3), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array([11, 17]), properties={"energy_per_atom": -2.9})
+    return Crystal(
+        name,
+        3.4 * np.eye(3),
+        np.array([[0, 0, 0], [0.5, 0.5, 0.5]]),
+        np.array([11, 17]),
+        properties={"energy_per_atom": -2.9},
+    )
 
 
 def energies(**above):

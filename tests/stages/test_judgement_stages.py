@@ -25,7 +25,9 @@ ROW = {"generator": "crysbfn", "task": "generation", "relaxer": "chgnet", "hull"
 
 def crystal(name, length, numbers=(11, 7), energy=-5.0):
     positions = [[0, 0, 0], [0.5, 0.5, 0.5]]
-    return Crystal(name, length * np.eye(3), np.array(positions), np.array(numbers), properties={"energy_per_atom": energy})
+    return Crystal(
+        name, length * np.eye(3), np.array(positions), np.array(numbers), properties={"energy_per_atom": energy}
+    )
 
 
 @pytest.fixture

@@ -11,7 +11,12 @@ from sunflow.stages.reference import reference
 
 
 def drawn(folder, num_crystals, seed=0, file="test.parquet"):
-    reference(folder / file, num_crystals, seed, folder / "samples.parquet", folder / "sampling_time.json")
+    reference(
+        {"num_crystals": num_crystals, "seed": seed},
+        folder / file,
+        folder / "samples.parquet",
+        folder / "sampling_time.json",
+    )
     return read_crystals(folder / "samples.parquet")
 
 

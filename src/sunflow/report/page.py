@@ -82,7 +82,7 @@ def render(
             provenance=provenance,
             configuration=json.dumps(provenance.get("configuration", {}), indent=2, ensure_ascii=False),
             citations=CITATIONS,
-            plotly_js=Markup(get_plotlyjs()),  # noqa: S704
+            plotly_js=Markup(get_plotlyjs()),
         )
     )
 
