@@ -7,7 +7,7 @@ from sunflow.provenance import code_fingerprint, file_hash, stamp
 
 MODULES = {
     "__init__.py": '"""A package."""\n',
-    "stage.py": "from sunflow.middle import double\ndef stage():\n    from sunflow.lazy import late\n    double(late)\n",
+    "stage.py": "from sunflow.middle import double\ndef stage():\n    import sunflow.lazy as lazy\n    double(lazy)\n",
     "middle.py": "import math\n\ndef double(x):\n    return 2 * x\n",
     "lazy.py": "late = 1\n",
     "unused.py": "nothing = 0\n",

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from typing import Any
 
 MAX_DEATHS = 2
@@ -27,10 +28,34 @@ class Died:
 
 
 @dataclass
-class _Worker:
-    process: Any
+class Worker:
+    """A process and our end of the pipe to it; `index` is the item that it works on, None while it starts."""
+
+    process: SpawnProcess
     connection: Connection
     index: int | None = None
+
+    def receive(self) -> Any:
+        """The result of the item, or `Died`.
+
+        Raises:
+            RuntimeError: The process could not start, or the function raised an error.
+        """
+        try:
+            error, result = self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            self.end()
+            if self.index is None:
+                raise RuntimeError(f"a process died while starting, exit code {self.process.exitcode}") from None
+            return Died(self.process.exitcode)
+        if error:
+            raise RuntimeError(f"a process failed:\n{error}")
+        return result
+
+    def end(self) -> None:
+        """Let the process go, and see it gone."""
+        self.connection.close()
+        self.process.join()
 
 
 def map_in_processes(prepare: Prepare, items: Sequence[Any], num_processes: int) -> Iterator[tuple[int, Any]]:
@@ -48,57 +73,44 @@ def map_in_processes(prepare: Prepare, items: Sequence[Any], num_processes: int)
         RuntimeError: A process could not start, or the function raised an error.
     """
     waiting = deque(range(len(items)))
-    deaths: Counter[int] = Counter()
-    workers = {worker.connection: worker for worker in _start(prepare, min(num_processes, len(items)))}
+    deaths: Counter[int | None] = Counter()
+    workers = _start(prepare, min(num_processes, len(items)))
     try:
         while workers:
             for connection in wait(list(workers)):
-                worker = workers[connection]  # type: ignore[index]
-                index, died = worker.index, False
-                try:
-                    kind, content = worker.connection.recv()
-                except (EOFError, ConnectionResetError):
-                    kind, content, died = "result", _end_of(workers.pop(worker.connection)), True
-                if kind == "error":
-                    raise RuntimeError(f"a worker process failed:\n{content}")
-                if died and index is None:
-                    raise RuntimeError(f"a worker process died while starting, exit code {content.exit_code}")
-                if died and index is not None:
+                worker = workers[connection]
+                index, result = worker.index, worker.receive()
+                if isinstance(result, Died):
+                    del workers[connection]
                     deaths[index] += 1
-                    workers |= {worker.connection: worker for worker in _start(prepare, 1)}
-                    if deaths[index] < MAX_DEATHS:
+                    if index is not None and deaths[index] < MAX_DEATHS:
                         waiting.appendleft(index)
-                        continue
+                        index = None
+                    workers |= _start(prepare, 1 if waiting else 0)
                 elif waiting:
                     worker.index = waiting.popleft()
-                    worker.connection.send((items[worker.index],))
+                    worker.connection.send(items[worker.index])
                 else:
-                    _end_of(workers.pop(worker.connection))
+                    workers.pop(connection).end()
                 if index is not None:
-                    yield index, content
+                    yield index, result
     finally:
         for worker in workers.values():
             worker.process.kill()
-            _end_of(worker)
+            worker.end()
 
 
-def _start(prepare: Prepare, count: int) -> list[_Worker]:
+def _start(prepare: Prepare, count: int) -> dict[Any, Worker]:
     context = get_context("spawn")
-    workers = []
+    workers: dict[Any, Worker] = {}
     with _environment(ONE_THREAD):
         for _ in range(count):
             ours, theirs = context.Pipe()
             process = context.Process(target=_work, args=(prepare, theirs), daemon=True)
             process.start()
             theirs.close()
-            workers.append(_Worker(process, ours))
+            workers[ours] = Worker(process, ours)
     return workers
-
-
-def _end_of(worker: _Worker) -> Died:
-    worker.connection.close()
-    worker.process.join()
-    return Died(worker.process.exitcode)
 
 
 def _work(prepare: Prepare, connection: Connection) -> None:
@@ -106,14 +118,13 @@ def _work(prepare: Prepare, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         function = prepare()
-        connection.send(("ready", None))
+        connection.send((None, None))
         while True:
-            (item,) = connection.recv()
-            connection.send(("result", function(item)))
+            connection.send((None, function(connection.recv())))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except Exception:
-        connection.send(("error", traceback.format_exc()))
+        connection.send((traceback.format_exc(), None))
 
 
 @contextmanager

@@ -48,15 +48,15 @@ onerror:
     forget_workflow()
 
 
-# Jobs find the package in src/, know where to look for downloads, and are recorded while they run.
+# Jobs find Python and the package, know where to look for downloads, and are recorded while they run.
 exports = {
     "PYTHONPATH": os.path.join(workflow.basedir, "src"),
     "SUNFLOW_MIRROR": settings.mirror or "",
     "SUNFLOW_CACHE": settings.cache or "",
 }
-if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
-    exports["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
 prefix = "".join(f"export {name}={shlex.quote(value)}; " for name, value in exports.items()) + RECORD_JOB
+if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+    prefix += f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
 shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
 
 

@@ -15,7 +15,10 @@ def best_crystals(row: Row, most: int = 8) -> list[Candidate]:
     chosen = lines[wanted.fillna(False).astype(bool) & lines["energy_above_hull"].notna()]
     chosen = chosen.sort_values(["energy_above_hull", "crystal_id"]).head(most)
     relaxed = {crystal.crystal_id: crystal for crystal in row.relaxed}
+    records: list[Candidate] = [
+        dict(zip(chosen.columns, line, strict=True)) for line in chosen.astype(object).to_numpy()
+    ]
     return [
         {**line, "label": row.label, "sun": line["sun"] is True, "view": structure_view(relaxed[line["crystal_id"]])}
-        for line in chosen.astype(object).to_dict("records")
+        for line in records
     ]

@@ -1,7 +1,7 @@
 """What became of every requested crystal: outcomes, reasons, the funnel, elements and space groups."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,10 +98,12 @@ def space_groups(rows: list[Row], most: int = 8) -> list[tuple[int, list[float]]
     shares = [
         row.crystals["space_group"].dropna().astype(int).value_counts() / max(row.num_requested, 1) for row in rows
     ]
-    totals: Counter[int] = Counter()
+    totals: dict[int, float] = defaultdict(float)
     for share in shares:
-        totals.update({int(number): value for number, value in share.items()})  # type: ignore[call-overload]
-    return [(number, [float(share.get(number, 0.0)) for share in shares]) for number, _ in totals.most_common(most)]
+        for number, value in share.items():
+            totals[int(str(number))] += float(value)
+    commonest = sorted(totals.items(), key=lambda item: -item[1])[:most]
+    return [(number, [float(share.get(number, 0.0)) for share in shares]) for number, _ in commonest]
 
 
 def _true(crystals: pd.DataFrame, column: str) -> pd.Series:

@@ -55,8 +55,10 @@ def assemble(table: pd.DataFrame, crystals: Sequence[pd.DataFrame], relaxed: Seq
     records = table.to_dict("records")
     colors = _colors(records)
     return [
-        Row({str(name): value for name, value in record.items()}, *rest)
-        for record, *rest in zip(records, crystals, relaxed, _labels(records), colors, strict=True)
+        Row({str(name): value for name, value in record.items()}, lines, structures, label, color)
+        for record, lines, structures, label, color in zip(
+            records, crystals, relaxed, _labels(records), colors, strict=True
+        )
     ]
 
 

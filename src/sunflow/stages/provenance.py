@@ -49,7 +49,7 @@ def commit(folder: Path) -> dict[str, Any] | None:
     if shutil.which("git") is None:
         return None
     head = _git(folder, "rev-parse", "HEAD")
-    return head and {"hash": head, "dirty": bool(_git(folder, "status", "--porcelain", "--", ":/"))}
+    return {"hash": head, "dirty": bool(_git(folder, "status", "--porcelain", "--", ":/"))} if head else None
 
 
 def seeds(settings: dict[str, Any], prefix: str = "") -> dict[str, int]:

@@ -13,7 +13,10 @@ logger = logging.getLogger(__name__)
 
 
 def reference(settings: dict, test: Path, output: Path, output_time: Path) -> None:
-    """Write `num_crystals` crystals of the test split, or all if there are fewer, drawn with `seed` (both in `settings`)."""
+    """Write crystals of the test split, ordered by crystal_id.
+
+    `settings` holds `num_crystals` (all are taken where there are fewer) and `seed`.
+    """
     crystals = [crystal for crystal in read_crystals(test) if crystal.status == "ok"]
     if not crystals:
         raise StageError(f"{test} holds no crystal whose status is ok: the dataset needs a test split")

@@ -83,7 +83,7 @@ def read_judged(path: Path) -> pd.DataFrame:
 def _read_csv(path: Path, kinds: dict[str, str]) -> pd.DataFrame:
     columns = pd.read_csv(path, nrows=0).columns
     empty_is_missing = {column: [""] for column in columns if kinds.get(column) != "str"}
-    return pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=empty_is_missing)  # type: ignore[arg-type]
+    return pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=empty_is_missing)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,90 @@
+import json
+
+import numpy as np
+import pytest
+from fake_potential import ARGON, EXPLODES, KILLS, NOT_A_NUMBER, dies_while_loading, load
+
+from sunflow.crystals.crystal import Crystal
+from sunflow.journal import Journal
+from sunflow.relaxation.parallel import evaluate_all, relax_all
+
+FCC = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+SETTINGS = {"max_force": 0.001, "max_steps": 100, "timeout": 60.0}
+
+
+def crystals(poisons=()):
+    """Argon crystals of several sizes; those numbered in `poisons` have one atom of another kind."""
+    kinds = dict(poisons)
+    return [
+        Crystal(f"{n}", (5.0 + 0.1 * n) * np.eye(3), FCC, np.array([ARGON] * 3 + [kinds.get(n, ARGON)]))
+        for n in range(8)
+    ]
+
+
+@pytest.fixture
+def relax(tmp_path):
+    def relax(given, num_processes=1, stamp="stamp", load=load, path=tmp_path / "journal"):
+        with Journal(path, stamp) as journal:
+            return relax_all(given, load, **SETTINGS, journal=journal, num_processes=num_processes)
+
+    return relax
+
+
+def records(given):
+    return [crystal.to_record() for crystal in given]
+
+
+def test_the_result_does_not_depend_on_the_number_of_processes(relax, tmp_path):
+    one = relax(crystals(), 1)
+    three = relax(crystals(), 3, path=tmp_path / "other")
+    assert [crystal.status for crystal in one] == ["ok"] * 8
+    assert records(one) == records(three)
+
+
+def test_poisoned_crystals_fail_alone(relax, tmp_path):
+    alone = relax(crystals(), 2)
+    poisoned = relax(crystals({1: KILLS, 4: NOT_A_NUMBER, 6: EXPLODES}.items()), 2, path=tmp_path / "poisoned")
+    assert poisoned[1].reason == "the process died twice on this crystal, exit code 7"
+    assert {n: crystal.status for n, crystal in enumerate(poisoned) if crystal.status != "ok"} == dict.fromkeys(
+        (1, 4, 6), "failed"
+    )
+    for n in (0, 2, 3, 5, 7):
+        assert poisoned[n].to_record() == alone[n].to_record()
+
+
+def test_crystals_that_failed_before_keep_their_reason(relax):
+    given = [Crystal.failure("x", "not generated"), *crystals()[:1]]
+    relaxed = relax(given)
+    assert (relaxed[0].status, relaxed[0].reason) == ("failed", "not generated")
+    assert relaxed[1].status == "ok"
+
+
+def test_a_killed_run_continues_after_its_last_finished_crystal(relax, tmp_path):
+    whole = relax(crystals())
+    lines = (tmp_path / "journal").read_text().splitlines()
+    assert len(lines) == 9
+    cut = tmp_path / "cut"
+    cut.write_text("\n".join(lines[:6]) + "\n" + lines[6][:40])
+    assert records(relax(crystals(), path=cut)) == records(whole)
+    ids = [json.loads(line).get("crystal_id") for line in cut.read_text().splitlines()[1:]]
+    assert len(ids) == len(set(ids)) == 8
+
+
+def test_a_complete_journal_needs_no_process_at_all(relax):
+    whole = relax(crystals())
+    assert records(relax(crystals(), load=dies_while_loading)) == records(whole)
+    with pytest.raises(RuntimeError, match="died while starting"):
+        relax(crystals(), stamp="other work", load=dies_while_loading)
+
+
+def test_single_points_leave_the_structure_alone(tmp_path):
+    with Journal(tmp_path / "journal", "stamp") as journal:
+        evaluated = evaluate_all(crystals(), load, journal, 2)
+    for before, after in zip(crystals(), evaluated, strict=True):
+        np.testing.assert_array_equal(before.lattice, after.lattice)
+        assert after.properties["energy_per_atom"] < 0
+
+
+def test_the_order_is_that_of_the_rows(relax):
+    given = crystals()[::-1]
+    assert [crystal.crystal_id for crystal in relax(given, 3)] == [crystal.crystal_id for crystal in given]
