@@ -31,8 +31,8 @@ def package():
     return CHGNet.load(use_device="cpu", verbose=False)
 
 
-def shaken(crystal, number, amplitude=0.1):
-    """Strained by some percent, atoms moved by about 0.1 Å."""
+def shaken(crystal, number, amplitude=0.05):
+    """Strained by some percent, atoms moved by about 0.1 Å: forces of some eV/Å, of which float32 keeps 1e-4."""
     random = np.random.default_rng(number)
     lattice = crystal.lattice @ (np.eye(3) + 0.03 * random.normal(size=(3, 3)))
     moves = amplitude * random.normal(size=(crystal.num_atoms, 3)) @ np.linalg.inv(lattice)
@@ -40,7 +40,7 @@ def shaken(crystal, number, amplitude=0.1):
 
 
 def varied_crystals():
-    """Thirty crystals of 1 to 20 atoms: ionic, covalent, metallic, molecular, heavy, sparse, dense and skewed."""
+    """Thirty crystals of 1 to 29 atoms: ionic, covalent, metallic, molecular, heavy, sparse, dense and skewed."""
     demo = [shaken(crystal, n) for n, crystal in enumerate(read_crystals(DEMO)[::45])]
     aflow = prototypes()
     library = [

@@ -121,10 +121,12 @@ def wait_for(condition, running, seconds=120):
 
 
 PROGRESS = {
-    "train": f"{RUN}/training_state/*",
-    "sample": f"{RUN}/*samples*journal*",
-    "relax": f"{RUN}/chgnet/parts/*journal*",
+    "train": ("logs/demo/crysbfn/generation/train.log", "training:"),
+    "sample": (f"{RUN}/sampling_journal.jsonl", "network_seconds"),
+    "relax": (f"{RUN}/chgnet/parts/.0_of_1.parquet.journal", "crystal_id"),
 }
+"""A file of each stage, and what stands in it once the stage is in the middle of its work."""
+
 REDONE = {
     "train": f"{RUN}/weights.safetensors",
     "sample": f"{RUN}/samples.parquet",
@@ -141,7 +143,8 @@ def test_killed_runs_end_like_undisturbed_ones(finished, tmp_path, victim):
 
     running = project.start("--cores", "2", *TARGETS)
     process = wait_for(lambda: stage_process(stage, project), running)
-    wait_for(lambda: list(project.folder.glob(PROGRESS[stage])), running)
+    path, mark = PROGRESS[stage]
+    wait_for(lambda: (project.folder / path).exists() and mark in (project.folder / path).read_text(), running)
     if victim == "snakemake":
         running.kill()
         running.wait()

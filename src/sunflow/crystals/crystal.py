@@ -80,5 +80,5 @@ class Crystal:
         """The crystal of a row."""
         names, arrays = ("crystal_id", "status", "reason"), ("lattice", "frac_coords", "atomic_numbers")
         properties = {name: value for name, value in record.items() if name not in names + arrays}
-        values = {name: record[name] for name in names}
+        values: dict[str, Any] = {name: record[name] for name in names}
         return cls(**values, **{name: np.asarray(record[name]) for name in arrays}, properties=properties)

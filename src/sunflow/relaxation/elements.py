@@ -1,5 +1,7 @@
 """Crystals of one element that may be its ground state: the corners of a hull of the potential's own energies."""
 
+import warnings
+
 import numpy as np
 from pymatgen.core import Element, Structure
 
@@ -63,5 +65,6 @@ def _with_element(prototype: Structure, symbol: str) -> Structure:
 
 def _volume(symbol: str) -> float | None:
     """Å³ per atom at ambient conditions, for the solid (molar volumes of gases are those of their crystals)."""
-    molar_volume = Element(symbol).molar_volume
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        molar_volume = Element(symbol).molar_volume
     return None if molar_volume is None or not np.isfinite(molar_volume) else float(molar_volume) / 0.602214

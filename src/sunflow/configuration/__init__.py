@@ -1,0 +1,1 @@
+"""The parts of `sunflow.config`: sections and error messages. Imports nothing heavy."""

@@ -1,0 +1,92 @@
+"""The settings of training, sampling, relaxation and judgement."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from sunflow.configuration.values import (
+    Count,
+    Decay,
+    Fraction,
+    KnownDataset,
+    Natural,
+    NonNegative,
+    Number,
+    Positive,
+    Section,
+    Steps,
+    wrong_keys,
+)
+
+
+class Training(Section):
+    """How a generator is trained."""
+
+    epochs: Count = Field(default=1500, description="Passes over the train split.")
+    batch_size: Count = Field(default=256, description="Crystals of one step.")
+    learning_rate: Positive = Field(default=1e-3, description="AdamW's, at the start.")
+    weight_decay: NonNegative = Field(default=0.0, description="AdamW's.")
+    plateau_factor: Fraction = Field(
+        default=0.6, description="Multiplies the learning rate when the loss stops falling."
+    )
+    plateau_patience: Natural = Field(default=100, description="Epochs without a new minimum before that.")
+    min_learning_rate: NonNegative = Field(default=1e-4, description="The learning rate never falls below.")
+    averaging_decay: Decay = Field(default=0.995, description="Per step, of the averaged weights; 0 averages nothing.")
+    averaging_start: Natural = Field(default=1500, description="Steps before the average starts.")
+    max_gradient_norm: Positive | None = Field(default=1.0, description="Longer gradients are shortened; null: never.")
+    validate_every: Count = Field(default=8, description="Epochs between validations.")
+    early_stopping: Count | None = Field(
+        default=None, description="Epochs without a new minimum before the end; null: never."
+    )
+    precision: Literal["auto", "float32"] = Field(default="auto", description="auto: 16 bits for the network on a GPU.")
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Training":
+        if self.min_learning_rate > self.learning_rate:
+            allowed = f"must not exceed learning_rate, which is {self.learning_rate}"
+            raise wrong_keys("training", [("min_learning_rate", self.min_learning_rate, allowed)])
+        return self
+
+
+class Sampling(Section):
+    """How crystals are drawn from a trained generator."""
+
+    num_crystals: Count = Field(default=10000, description="Crystals requested.")
+    batch_size: Count = Field(default=256, description="Crystals sampled at once.")
+    num_steps: Steps | None = Field(default=None, description="null: as many as the model was trained with.")
+    sampler: Literal["redraw", "bayes"] = Field(
+        default="redraw", description="redraw: published code; bayes: algorithm 2."
+    )
+
+
+class Relaxation(Section):
+    """When a relaxation ends; may differ between datasets."""
+
+    max_force: Positive = Field(default=0.02, description="eV/Å; converged when no force or cell gradient exceeds it.")
+    max_steps: Count = Field(default=500, description="Not converged after so many steps.")
+    timeout: Positive = Field(default=600.0, description="Seconds that one crystal may take.")
+    parts: Count = Field(default=8, description="Jobs that the crystals are spread over.")
+
+
+class Relaxer(Relaxation):
+    """A potential and how it is used."""
+
+    potential: Literal["chgnet"] = Field(description="Machine-learned potential.")
+    datasets: dict[KnownDataset, Relaxation] = Field(default={}, description="What differs for a dataset.")
+
+
+class Sun(Section):
+    """Stable, unique, novel: where the lines are."""
+
+    stable: Number = Field(default=0.0, description="eV/atom above hull, at most.")
+    metastable: Number = Field(default=0.1, description="eV/atom above hull, at most.")
+    compare: Literal["relaxed", "generated"] = Field(
+        default="relaxed", description="Structures compared for unique and novel."
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Sun":
+        if self.metastable < self.stable:
+            allowed = f"must be at least `stable`, which is {self.stable}, because stable crystals count as metastable"
+            raise wrong_keys("sun", [("metastable", self.metastable, allowed)])
+        return self

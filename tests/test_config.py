@@ -1,0 +1,325 @@
+"""The configuration: what is refused, in which words, and what a dataset's own settings become."""
+
+import json
+import subprocess
+import sys
+from copy import deepcopy
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sunflow.config import MODELS, ConfigError, check_target, json_schema, load
+from sunflow.crystals.remote_files import FILES
+from sunflow.flows.accuracy_schedule import SCHEDULES
+from sunflow.generators.crysbfn import SAMPLERS
+from sunflow.generators.generator import KINDS
+from sunflow.relaxation.potential import POTENTIALS
+from sunflow.training.settings import TrainingSettings
+
+PROJECT = Path(__file__).parents[1]
+RAW = yaml.safe_load((PROJECT / "config.yaml").read_text())
+OWN = {"source": "files", "hull": "self_consistent", "files": {"all": "crystals.csv"}}
+RUN = "generators.crysbfn"
+DIGEST = "0" * 64
+
+
+@pytest.fixture(autouse=True)
+def no_mirror(monkeypatch):
+    monkeypatch.delenv("SUNFLOW_MIRROR", raising=False)
+
+
+def changed(**changes):
+    """The committed configuration with values at dotted paths (`__` for the dots)."""
+    raw = deepcopy(RAW)
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        section = raw
+        for name in parents:
+            section = section.setdefault(name, {})
+        section[last] = value
+    return raw
+
+
+def refusal(raw):
+    with pytest.raises(ConfigError) as caught:
+        load(raw)
+    return str(caught.value)
+
+
+# change → (key path in the message, something else that it says)
+MUTATIONS = {
+    # typing errors in keys
+    "datsets": ({"datsets": {}}, "datsets", "'datasets'"),
+    "sun typo": ({"sun__stabel": 0.0}, "sun.stabel", "'stable'"),
+    "dataset key typo": ({"datasets__demo__max_atom": 3}, "datasets.demo.max_atom", "'max_atoms'"),
+    "column typo": ({"datasets__mine": {**OWN, "columns": {"ciff": "c"}}}, "datasets.mine.columns.ciff", "'cif'"),
+    "generator key typo": ({"generators__crysbfn__modle": {}}, f"{RUN}.modle", "'model'"),
+    "model key typo": ({"generators__crysbfn__model__hiden_dim": 8}, f"{RUN}.model.hiden_dim", "'hidden_dim'"),
+    "training key typo": ({"generators__crysbfn__training__epoch": 8}, f"{RUN}.training.epoch", "'epochs'"),
+    "sampling key typo": ({"generators__crysbfn__sampling__n_steps": 8}, f"{RUN}.sampling.n_steps", "'num_steps'"),
+    "relaxer key typo": ({"relaxers__chgnet__fmax": 0.1}, "relaxers.chgnet.fmax", "max_force"),
+    # typing errors in names
+    "source": ({"datasets__mp20__source": "oficial"}, "datasets.mp20.source", "'official'"),
+    "hull": ({"datasets__mp20__hull": "material_project"}, "datasets.mp20.hull", "'materials_project'"),
+    "kind": ({"generators__crysbfn__kind": "crysbnf"}, f"{RUN}.kind", "'crysbfn'"),
+    "schedule": ({"generators__crysbfn__model__schedule": "oficial"}, f"{RUN}.model.schedule", "'official'"),
+    "sampler": ({"generators__crysbfn__sampling__sampler": "redaw"}, f"{RUN}.sampling.sampler", "'redraw'"),
+    "precision": ({"generators__crysbfn__training__precision": "float16"}, f"{RUN}.training.precision", "'float32'"),
+    "task": ({"generators__crysbfn__tasks": ["generate"]}, f"{RUN}.tasks.0", "'generation'"),
+    "potential": ({"relaxers__chgnet__potential": "chgnett"}, "relaxers.chgnet.potential", "'chgnet'"),
+    "compare": ({"sun__compare": "relax"}, "sun.compare", "'relaxed'"),
+    "generator of a dataset": ({"datasets__demo__generators": ["crysbf"]}, "datasets.demo.generators.0", "'crysbfn'"),
+    "relaxer of a dataset": ({"datasets__demo__relaxers": ["chgnt"]}, "datasets.demo.relaxers.0", "'chgnet'"),
+    "dataset of an override": ({"generators__crysbfn__datasets__dmeo": {}}, f"{RUN}.datasets.dmeo", "'demo'"),
+    "dataset of a relaxer's": ({"relaxers__chgnet__datasets__mp21": {}}, "relaxers.chgnet.datasets.mp21", "'mp20'"),
+    # overrides
+    "override key": (
+        {"generators__crysbfn__datasets__demo__modell": {}},
+        f"{RUN}.datasets.demo.modell",
+        "'model'",
+    ),
+    "override of the kind": (
+        {"generators__crysbfn__datasets__demo__kind": "crysbfn"},
+        f"{RUN}.datasets.demo.kind",
+        "allowed",
+    ),
+    "override of the tasks": (
+        {"generators__crysbfn__datasets__demo__tasks": ["generation"]},
+        f"{RUN}.datasets.demo.tasks",
+        "allowed",
+    ),
+    "override within an override": (
+        {"generators__crysbfn__datasets__demo__datasets": {}},
+        f"{RUN}.datasets.demo.datasets",
+        "allowed",
+    ),
+    "hyper-parameter in an override": (
+        {"generators__crysbfn__datasets__demo__model__num_layers": -4},
+        f"{RUN}.datasets.demo.model.num_layers",
+        "-4",
+    ),
+    "relaxer's override": (
+        {"relaxers__chgnet__datasets__demo__max_force": "low"},
+        "relaxers.chgnet.datasets.demo.max_force",
+        "number",
+    ),
+    # values
+    "negative seed": ({"seed": -1}, "seed", "-1"),
+    "seed is a fraction": ({"seed": 0.5}, "seed", "0.5"),
+    "no atoms": ({"datasets__demo__max_atoms": 0}, "datasets.demo.max_atoms", "1"),
+    "yes for a number": ({"datasets__demo__max_atoms": True}, "datasets.demo.max_atoms", "True"),
+    "text for a number": ({"generators__crysbfn__training__epochs": "many"}, f"{RUN}.training.epochs", "'many'"),
+    "negative rate": ({"generators__crysbfn__training__learning_rate": -1e-3}, f"{RUN}.training.learning_rate", "0"),
+    "plateau factor": ({"generators__crysbfn__training__plateau_factor": 6}, f"{RUN}.training.plateau_factor", "1"),
+    "averaging": ({"generators__crysbfn__training__averaging_decay": 1.0}, f"{RUN}.training.averaging_decay", "1"),
+    "no crystals": ({"generators__crysbfn__sampling__num_crystals": 0}, f"{RUN}.sampling.num_crystals", "1"),
+    "force": ({"relaxers__chgnet__max_force": 0}, "relaxers.chgnet.max_force", "0"),
+    "infinite force": ({"relaxers__chgnet__max_force": float("inf")}, "relaxers.chgnet.max_force", "finite"),
+    "not a number": ({"sun__stable": float("nan")}, "sun.stable", "finite"),
+    "thresholds": ({"sun__stable": 0.2}, "sun.metastable", "stable"),
+    "rates": ({"generators__crysbfn__training__learning_rate": 1e-5}, f"{RUN}.training.min_learning_rate", "1e-05"),
+    "weights": ({"generators__crysbfn__weights": "best.ckpt"}, f"{RUN}.weights", "safetensors"),
+    "list for a mapping": ({"generators__crysbfn__training": [1]}, f"{RUN}.training", "[1]"),
+    "nothing for a mapping": ({"generators__crysbfn__model": None}, f"{RUN}.model", "None"),
+    # datasets
+    "another's official files": (
+        {"datasets__mine": {"source": "official", "hull": "dataset"}},
+        "datasets.mine.source",
+        "mp20",
+    ),
+    "no files": (
+        {"datasets__mine": {"source": "files", "hull": "dataset", "max_atoms": 9}},
+        "datasets.mine.files",
+        "train",
+    ),
+    "no test file": ({"datasets__mine": {**OWN, "files": {"train": "a", "val": "b"}}}, "datasets.mine.files", "test"),
+    "files of the embedded": ({"datasets__demo__files": {"all": "a"}}, "datasets.demo.files", "source: embedded"),
+    "unknown split": ({"datasets__mine": {**OWN, "files": {"trian": "a"}}}, "datasets.mine.files.trian", "'train'"),
+    "hash": ({"datasets__mine": {**OWN, "sha256": {"all": "123"}}}, "datasets.mine.sha256.all", "123"),
+    "hash of no file": ({"datasets__mine": {**OWN, "sha256": {"val": DIGEST}}}, "datasets.mine.sha256", "val"),
+    "nothing to train on": (
+        {"datasets__mine": {**OWN, "fractions": {"val": 0.5, "test": 0.5}}},
+        "datasets.mine.fractions.test",
+        "train",
+    ),
+    "a property with the name of a column": (
+        {"datasets__mine": {**OWN, "properties": {"lattice": "a"}}},
+        "datasets.mine.properties",
+        "lattice",
+    ),
+    "no generator": ({"datasets__demo__generators": []}, "datasets.demo.generators", "at least"),
+    "a generator twice": (
+        {"datasets__demo__generators": ["crysbfn", "crysbfn"]},
+        "datasets.demo.generators",
+        "twice",
+    ),
+    # the user's own names
+    "reserved": ({"generators__reference": {"kind": "crysbfn"}}, "generators.reference", "reserved"),
+    "a folder of results": ({"generators__crystals": {"kind": "crysbfn"}}, "generators.crystals", "reserved"),
+    "a path": ({"relaxers__a/b": {"potential": "chgnet"}}, "relaxers.a/b", "letters"),
+    "a number first": ({"datasets__2d": OWN}, "datasets.2d", "letters"),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_mistake_is_named_with_its_key(name):
+    changes, path, words = MUTATIONS[name]
+    problems = refusal(changed(**changes)).splitlines()[1:]
+    assert [line for line in problems if line.strip().startswith(f"{path}:") and words in line], problems
+    assert len(problems) == 1, problems
+
+
+@pytest.mark.parametrize("missing", ["datasets", "generators", "relaxers"])
+def test_a_missing_section(missing):
+    raw = changed()
+    del raw[missing]
+    assert f"{missing}: missing" in refusal(raw)
+
+
+@pytest.mark.parametrize("section", ["datasets", "generators", "relaxers"])
+def test_an_empty_section(section):
+    assert f"{section}:" in refusal(changed(**{section: {}}))
+    assert f"{section}:" in refusal(changed(**{section: None}))
+
+
+def test_every_mistake_in_one_message():
+    names = ("sun typo", "dataset of an override", "hyper-parameter in an override", "force", "no files")
+    changes = {path: value for name in names for path, value in MUTATIONS[name][0].items()}
+    message = refusal(changed(**changes, generators__other={"kind": "crysbnf", "model": {"hidden_dim": 8}}))
+    for name in names:
+        assert f"{MUTATIONS[name][1]}:" in message, name
+    assert "generators.other.kind:" in message
+    assert "hidden_dim" not in message, "hyper-parameters of an unknown kind cannot be judged"
+
+
+def test_numbers_as_yaml_writes_them():
+    """YAML reads 1e-3 as text, and 600 as an integer."""
+    raw = changed(generators__crysbfn__training__learning_rate="1e-3", relaxers__chgnet__timeout=600)
+    config = load(raw)
+    assert config.generator("mp20", "crysbfn")["training"]["learning_rate"] == 1e-3
+    assert json.dumps(config.relaxer("mp20", "chgnet")["timeout"]) == "600.0"
+
+
+def test_what_differs_for_a_dataset():
+    config = load(RAW)
+    demo, mp20 = config.generator("demo", "crysbfn"), config.generator("mp20", "crysbfn")
+    assert demo["model"]["hidden_dim"] == 128 and mp20["model"]["hidden_dim"] == 512
+    assert demo["model"]["final_accuracy"] == mp20["model"]["final_accuracy"] == 1000.0
+    assert config.relaxer("demo", "chgnet")["parts"] == 1
+    assert config.relaxer("mp20", "chgnet")["max_force"] == 0.02
+
+
+def test_papers_hyper_parameters():
+    config = load(RAW)
+    expected = {"perov5": (4000, 1024, 3.0), "carbon24": (5000, 512, 0.5), "mp20": (1500, 256, 0.4)}
+    expected["mpts52"] = (1000, 128, 0.5)
+    for dataset, values in expected.items():
+        run = config.generator(dataset, "crysbfn")
+        found = (run["training"]["epochs"], run["training"]["batch_size"], run["model"]["type_accuracy"])
+        assert found == values, dataset
+        assert run["training"]["plateau_factor"] == 0.6
+        assert run["model"]["lattice_sigma"] == pytest.approx(0.001**0.5)
+
+
+def test_seeds():
+    raw = changed(seed=3, generators__crysbfn_seed7={**RAW["generators"]["crysbfn"], "seed": 7})
+    config = load(raw)
+    assert config.generator("demo", "crysbfn")["seed"] == 3
+    assert config.generator("demo", "crysbfn_seed7")["seed"] == 7
+
+
+def test_the_seed_touches_only_datasets_that_it_splits():
+    first = load(changed(datasets__mine=OWN))
+    second = load(changed(datasets__mine=OWN, seed=1))
+    assert all(first.dataset(name) == second.dataset(name) for name in RAW["datasets"])
+    assert first.dataset("mine") != second.dataset("mine")
+
+
+def test_a_hull_does_not_touch_the_crystals():
+    assert load(changed(datasets__mp20__hull="dataset")).dataset("mp20") == load(RAW).dataset("mp20")
+
+
+def test_generators_and_relaxers_of_a_dataset():
+    raw = changed(generators__second={"kind": "crysbfn"}, datasets__mp20__relaxers=["rough"])
+    raw["relaxers"]["rough"] = {"potential": "chgnet", "max_force": 0.1}
+    raw["datasets"]["mp20"]["generators"] = ["second"]
+    config = load(raw)
+    assert config.generators_of("mp20") == ["second"] and config.relaxers_of("mp20") == ["rough"]
+    assert config.generators_of("demo") == ["crysbfn", "second"] and config.relaxers_of("demo") == ["chgnet"]
+
+
+def test_the_environment_names_the_mirror(monkeypatch):
+    assert load(changed(mirror="/one")).mirror == "/one"
+    monkeypatch.setenv("SUNFLOW_MIRROR", "/two")
+    assert load(changed(mirror="/one")).mirror == "/two"
+    assert load(RAW).mirror == "/two"
+
+
+def test_dft_energies_are_not_mistaken_for_the_relaxers():
+    assert all("energy_per_atom" not in dataset.get("properties", {}) for dataset in RAW["datasets"].values())
+
+
+def test_loading_changes_nothing_of_what_is_given():
+    raw = changed()
+    load(raw)
+    assert raw == RAW
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("results/mp21/sun.csv", ("mp21", "did you mean 'mp20'")),
+        ("results/mp20/crysbnf/generation/samples.parquet", ("crysbnf", "did you mean 'crysbfn'")),
+        ("results/mp20/crysbnf/generation/chgnet/relaxed.parquet", ("crysbnf", "did you mean 'crysbfn'")),
+        ("./results/mp21/sun.csv", ("mp21",)),
+    ],
+)
+def test_unknown_names_in_targets(path, words):
+    message = check_target(path, load(RAW))
+    assert message and all(word in message for word in words)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "results/mp20/sun.csv",
+        "results/mp20/crystals/train.parquet",
+        "results/demo/hull/chgnet.parquet",
+        "results/demo/crysbfn/generation/weights.safetensors",
+        "results/demo/reference/test/chgnet/relaxed.parquet",
+        "results/accuracy_schedules/official_10_steps_to_1000.0.csv",
+        "--cores",
+        "8",
+        "all",
+        "report.zip",
+    ],
+)
+def test_targets_that_are_none_of_its_business(path):
+    assert check_target(path, load(RAW)) is None
+
+
+def test_registries_agree():
+    training = load(RAW).generator("demo", "crysbfn")["training"]
+    assert list(training) == [field.name for field in fields(TrainingSettings)]
+    assert TrainingSettings.from_dict(training)
+    defaults = json_schema()["$defs"]["Training"]["properties"]
+    assert {name: field["default"] for name, field in defaults.items()} == vars(TrainingSettings())
+    assert list(MODELS) == list(KINDS)
+    text = json.dumps(json_schema())
+    for name in (*SCHEDULES, *SAMPLERS, *POTENTIALS):
+        assert f'"{name}"' in text
+    official = [name for name, dataset in RAW["datasets"].items() if dataset["source"] == "official"]
+    assert {f"{name}/{split}" for name in official for split in ("train", "val", "test")} < set(FILES)
+
+
+def test_the_committed_schema_is_in_step():
+    committed = json.loads((PROJECT / "workflow/schemas/config.schema.json").read_text())
+    assert committed == json_schema(), "python -m sunflow.config > workflow/schemas/config.schema.json"
+
+
+def test_checking_imports_nothing_heavy():
+    heavy = ("torch", "numpy", "pandas", "pymatgen", "pyarrow", "scipy", "ase", "requests")
+    program = f"import sys, sunflow.config; sys.exit(' '.join({{*{heavy!r}}} & {{*sys.modules}}) or 0)"
+    subprocess.run([sys.executable, "-c", program], check=True)
