@@ -1,3 +1,4 @@
+import copy
 import hashlib
 import sys
 from dataclasses import replace
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from pymatgen.core import Lattice, Structure
 
 from sunflow.crystals.crystal import Crystal
@@ -32,7 +34,7 @@ def package():
 
 
 def shaken(crystal, number, amplitude=0.05):
-    """Strained by some percent, atoms moved by about 0.1 Å: forces of some eV/Å, of which float32 keeps 1e-4."""
+    """Strained by some percent, atoms moved by about 0.1 Å."""
     random = np.random.default_rng(number)
     lattice = crystal.lattice @ (np.eye(3) + 0.03 * random.normal(size=(3, 3)))
     moves = amplitude * random.normal(size=(crystal.num_atoms, 3)) @ np.linalg.inv(lattice)
@@ -54,16 +56,32 @@ def varied_crystals():
     return demo + library + [from_structure(str(n), each) for n, each in enumerate([caesium, gold, skewed, chain])]
 
 
+def assert_equal(crystal, potential, package, energy, force, stress):
+    """Compare in eV/atom, in eV/Å per eV/Å of the largest force where that is more than one, and in GPa."""
+    atoms = _to_atoms(crystal, potential)
+    expected = package.predict_structure(to_structure(crystal), task="efs")
+    assert atoms.get_potential_energy() / len(atoms) == pytest.approx(float(expected["e"]), abs=energy), crystal
+    largest = max(1.0, np.abs(expected["f"]).max())
+    assert np.abs(atoms.get_forces() - expected["f"]).max() < force * largest, crystal
+    ours, theirs = atoms.get_stress(voigt=False) * 160.21766208, (expected["s"] + expected["s"].T) / 2
+    assert np.abs(ours - theirs).max() < stress * largest, crystal
+
+
 def test_energies_forces_and_stresses_are_those_of_the_package(potential, package):
     crystals = varied_crystals()
     assert len(crystals) >= 28
     for crystal in crystals:
-        atoms = _to_atoms(crystal, potential)
-        expected = package.predict_structure(to_structure(crystal), task="efs")
-        assert atoms.get_potential_energy() / len(atoms) == pytest.approx(float(expected["e"]), abs=1e-5), crystal
-        np.testing.assert_allclose(atoms.get_forces(), expected["f"], atol=1e-4, err_msg=str(crystal))
-        stress = atoms.get_stress(voigt=False) * 160.21766
-        np.testing.assert_allclose(stress, (expected["s"] + expected["s"].T) / 2, atol=1e-3, err_msg=str(crystal))
+        assert_equal(crystal, potential, package, energy=1e-5, force=1e-4, stress=1e-3)
+
+
+def test_in_double_precision_they_are_the_same_numbers(package, monkeypatch):
+    for module in ("chgnet.model.model", "chgnet.graph.converter"):
+        monkeypatch.setattr(f"{module}.TORCH_DTYPE", torch.float64)
+    exact, exact_package = load(), copy.deepcopy(package).double()
+    exact.network.double()
+    exact_package.composition_model.float()  # reads counts of atoms as float32
+    for crystal in varied_crystals():
+        assert_equal(crystal, exact, exact_package, energy=1e-6, force=1e-6, stress=1e-6)
 
 
 def test_forces_are_minus_the_derivative_of_the_energy(potential):

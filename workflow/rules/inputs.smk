@@ -12,7 +12,7 @@ def raw_files(wildcards):
     if dataset.source == "official":
         return [f"resources/{wildcards.dataset}/{split}.csv" for split in SPLITS]
     if dataset.source == "embedded":
-        return [os.path.join(workflow.basedir, "src/sunflow/crystals/demo/demo.parquet")]
+        return [os.path.relpath(os.path.join(workflow.basedir, "src/sunflow/crystals/demo/demo.parquet"))]
     return [own_file(wildcards.dataset, split, path) for split, path in dataset.files.items()]
 
 

@@ -6,13 +6,22 @@ import numpy as np
 import spglib
 import torch
 from pymatgen.core import DummySpecies, Structure
+from pymatgen.io.cif import CifParser
 
 from sunflow.crystals.crystal import Crystal
 from sunflow.crystals.lattice import canonical_orientation
 from sunflow.crystals.sources import Entry
 from sunflow.crystals.structures import to_structure
 
-PARSE_ERRORS = (ValueError, KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError, AssertionError)
+PARSE_ERRORS = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    NotImplementedError,
+)
 RELATIVE_TOLERANCE = 1e-3
 OTHER_LENGTHS = "spglib's cell has other lengths"
 
@@ -64,9 +73,13 @@ def _parsed(entry: Entry) -> Structure:
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                structure = Structure.from_str(entry.content, fmt="cif")
+                parser = CifParser.from_str(entry.content)
+                structures = parser.parse_structures(primitive=False, on_error="raise")
+            if len(structures) != 1:
+                raise DroppedError("parse failure", f"{len(structures)} structures in one CIF")
+            structure = structures[0]
     except PARSE_ERRORS as error:
-        raise DroppedError("parse failure", f"{type(error).__name__}: {error}") from error
+        raise DroppedError("parse failure", " ".join(f"{type(error).__name__}: {error}".split())) from error
     if not len(structure):
         raise DroppedError("parse failure", "no atoms")
     return structure

@@ -5,6 +5,7 @@ import hashlib
 import logging
 import sys
 import time
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,11 +34,13 @@ class RemoteFile:
         url: Where it comes from.
         place: Its path in a mirror or cache folder.
         digest: Its identity: a git blob's SHA-1 (40 digits) or an MD5 (32 digits).
+        alternative: What to do where it cannot be had, besides finding it.
     """
 
     url: str
     place: str
     digest: str
+    alternative: str = ""
 
     def identifies(self, content: bytes) -> bool:
         """Whether `content` is this file."""
@@ -92,12 +95,16 @@ _DATASETS = {
 }
 _HULLS = {
     "materials_project": RemoteFile(
-        f"{FIGSHARE}/52080797", "hull/2025-02-01-mp-energies.csv.gz", "7eb0c49fc169ba92783f2f6d0d19d741"
+        f"{FIGSHARE}/52080797",
+        "hull/2025-02-01-mp-energies.csv.gz",
+        "7eb0c49fc169ba92783f2f6d0d19d741",
+        "Or choose another hull for the dataset in config.yaml: dataset or self_consistent",
     ),
     "elements": RemoteFile(
         f"{FIGSHARE}/40387775",
         "hull/2023-02-07-mp-elemental-reference-entries.json.gz",
         "6e93b6f38d6e27d6c811d3cafb23a070",
+        "Or choose another hull for the dataset in config.yaml: self_consistent",
     ),
 }
 FILES = {f"{name}/{split}": file for name, splits in _DATASETS.items() for split, file in splits.items()} | {
@@ -112,6 +119,8 @@ def fetch(file: RemoteFile, mirror: Path | None, cache: Path) -> bytes:
     Raises:
         DownloadError: It is nowhere to be had, or a copy is not the official file.
     """
+    if mirror and not mirror.is_dir():
+        raise DownloadError(f"the mirror {mirror} is not a folder: mend mirror: in config.yaml or SUNFLOW_MIRROR")
     if mirror and (content := _of_mirror(file, mirror)) is not None:
         return content
     cached = cache / file.place
@@ -121,13 +130,14 @@ def fetch(file: RemoteFile, mirror: Path | None, cache: Path) -> bytes:
 
 
 def _of_mirror(file: RemoteFile, mirror: Path) -> bytes | None:
-    plain, packed = mirror / file.place, mirror / f"{file.place}.gz"
-    if plain.exists():
-        path, content = plain, plain.read_bytes()
-    elif packed.exists():
-        path, content = packed, gzip.decompress(packed.read_bytes())
-    else:
+    copies = [path for path in (mirror / file.place, mirror / f"{file.place}.gz") if path.exists()]
+    if not copies:
         return None
+    path = copies[0]
+    try:
+        content = path.read_bytes() if path.name == Path(file.place).name else gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise DownloadError(f"{path} cannot be read: {error}. Remove it from the mirror, or mend it") from error
     if not file.identifies(content):
         raise DownloadError(
             f"{path} is not the official file ({file.identity}). Remove it from the mirror to download that one, or use"
@@ -149,7 +159,8 @@ def _of_network(file: RemoteFile, cached: Path) -> bytes:
                 time.sleep(2**attempt)
     raise DownloadError(
         f"could not download {file.url}: {problem}. Fetch it on a computer with network ({file.identity}), put it at"
-        f" <folder>/{file.place}, and name that folder as mirror: in config.yaml or in SUNFLOW_MIRROR"
+        f" <folder>/{file.place}, and name that folder as mirror: in config.yaml or in SUNFLOW_MIRROR."
+        f" {file.alternative}".rstrip()
     )
 
 

@@ -1,5 +1,8 @@
 """Crystals as they come: tables with a CIF column, folders of CIFs, and the project's own Parquet files."""
 
+import difflib
+import math
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,44 +29,65 @@ class Entry:
 
 
 def read_entries(path: Path, id_column: str, cif_column: str, properties: dict[str, str]) -> list[Entry]:
-    """The entries of a file or folder; `properties` maps our names to columns.
+    """The entries of a file or folder; `properties` maps our names to columns of numbers.
 
     Raises:
-        ValueError: A column is missing, or there is nothing to read.
+        ValueError: The file cannot be read, a column is missing, a cell is not what it should be, or there is nothing.
     """
-    if path.is_dir():
-        entries = [Entry(file.stem, file.read_text(errors="replace")) for file in sorted(path.glob("*.cif"))]
-    elif path.suffix == ".parquet" and "atomic_numbers" in pq.read_schema(path).names:
-        entries = [Entry(crystal.crystal_id, crystal, crystal.properties) for crystal in read_crystals(path)]
-    else:
-        entries = _of_table(path, id_column, cif_column, properties)
+    try:
+        if path.is_dir():
+            entries = _of_folder(path, properties)
+        elif path.suffix == ".parquet" and "atomic_numbers" in pq.read_schema(path).names:
+            entries = [Entry(crystal.crystal_id, crystal, crystal.properties) for crystal in read_crystals(path)]
+        else:
+            entries = _of_table(path, _table(path), id_column, cif_column, properties)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, pd.errors.ParserError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
     if not entries:
-        raise ValueError(f"{path} holds no crystals")
+        raise ValueError(f"{path} holds no crystals{' (no *.cif)' if path.is_dir() else ''}")
     return entries
 
 
-def _of_table(path: Path, id_column: str, cif_column: str, properties: dict[str, str]) -> list[Entry]:
-    """Entries of a CSV or Parquet table; "NaN" is text here (sodium nitride), only an empty cell is missing."""
+def _of_folder(path: Path, properties: dict[str, str]) -> list[Entry]:
+    if properties:
+        raise ValueError(f"{path} is a folder of CIFs, which has no columns for properties")
+    return [Entry(file.stem, file.read_text(errors="replace")) for file in sorted(path.glob("*.cif"))]
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """A table in which "NaN" is text (sodium nitride), and only an empty cell is missing."""
     if path.suffix == ".parquet":
-        table = pd.read_parquet(path)
-    else:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        return pd.read_parquet(path)
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def _of_table(
+    path: Path, table: pd.DataFrame, id_column: str, cif_column: str, properties: dict[str, str]
+) -> list[Entry]:
     for column in (id_column, cif_column, *properties.values()):
         if column not in table:
-            raise ValueError(f"{path} has no column {column!r}; it has {', '.join(map(str, table.columns))}")
-    columns = {name: [_value(cell) for cell in table[column]] for name, column in properties.items()}
+            near = difflib.get_close_matches(column, map(str, table.columns), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{path} has no column {column!r}; it has {', '.join(map(str, table.columns))}{hint}")
+    columns = {name: _numbers(path, table[column]) for name, column in properties.items()}
+    texts = [["" if pd.isna(cell) else str(cell) for cell in table[column]] for column in (id_column, cif_column)]
+    if "" in texts[0]:
+        raise ValueError(f"{path}, column {id_column!r}, row {texts[0].index('') + 1}: the crystal has no name")
     return [
-        Entry(str(crystal_id), str(cif), {name: values[row] for name, values in columns.items()})
-        for row, (crystal_id, cif) in enumerate(zip(table[id_column], table[cif_column], strict=True))
+        Entry(crystal_id, cif, {name: values[row] for name, values in columns.items()})
+        for row, (crystal_id, cif) in enumerate(zip(*texts, strict=True))
     ]
 
 
-def _value(cell: object) -> Property:
-    """A number where it is one, None where the cell is empty or not a number, otherwise its text."""
-    if cell is None or cell == "" or cell != cell:
-        return None
-    try:
-        number = float(cell)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return str(cell)
-    return number if number == number else None
+def _numbers(path: Path, column: pd.Series) -> list[Property]:
+    """The numbers of a column; None where a cell is empty or says that it is not a number."""
+    numbers: list[Property] = []
+    for row, cell in enumerate(column, start=1):
+        try:
+            number = math.nan if cell is None or cell == "" else float(cell)
+        except (TypeError, ValueError):
+            number = math.inf
+        if math.isinf(number):
+            raise ValueError(f"{path}, column {column.name!r}, row {row}: {cell!r} is not a finite number")
+        numbers.append(None if math.isnan(number) else number)
+    return numbers

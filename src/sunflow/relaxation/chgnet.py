@@ -87,11 +87,11 @@ class CHGNetCalculator(Calculator):
     def _energy_and_gradient(self, graph: BondGraph) -> tuple[float, np.ndarray]:
         """Total energy, and its derivative to every bond vector."""
         device = self.potential.device
-        vectors = torch.tensor(graph.vectors, dtype=torch.float32, device=device, requires_grad=True)
+        vectors = torch.tensor(graph.vectors, device=device, requires_grad=True)
         atomic_numbers = torch.tensor(self.atoms.numbers, device=device)
         energy = self.potential.network(atomic_numbers, vectors, Bonds.of(graph, device))
         (gradient,) = torch.autograd.grad(energy, vectors)
-        return energy.item(), gradient.double().cpu().numpy()
+        return energy.item(), gradient.cpu().numpy()
 
 
 def _refuse_isolated_atoms(graph: BondGraph, num_atoms: int, cutoff: float) -> None:

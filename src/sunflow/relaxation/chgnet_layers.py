@@ -79,9 +79,9 @@ class AngleBasis(nn.Module):
         super().__init__()
         self.register_buffer("frequencies", frequencies)
 
-    def forward(self, cosines: Float[Tensor, " angles"]) -> Float[Tensor, "angles waves"]:
-        """Expand angles given by their cosines, which are drawn in a little from ±1 as in the training."""
-        phases = torch.acos(cosines * (1 - 1e-6))[:, None] * self.frequencies
+    def forward(self, angles: Float[Tensor, " angles"]) -> Float[Tensor, "angles waves"]:
+        """Expand angles in radians."""
+        phases = angles[:, None] * self.frequencies
         constant = torch.full_like(phases[:, :1], 0.5**0.5)
         return torch.cat([constant, torch.sin(phases), torch.cos(phases)], dim=1) / torch.pi**0.5
 

@@ -51,8 +51,12 @@ class CHGNetNetwork(nn.Module):
     def forward(
         self, atomic_numbers: Int[Tensor, " atoms"], vectors: Float[Tensor, "bonds 3"], graph: Bonds
     ) -> Float[Tensor, ""]:
-        """Energy in eV, from the vectors of the bonds in Å."""
-        lengths = vectors.norm(dim=1)
+        """Energy in eV, from the vectors of the bonds in Å.
+
+        Vectors of double precision keep it up to the angles, whose derivative single precision spoils near 180°.
+        """
+        exact_lengths = vectors.norm(dim=1)
+        lengths = exact_lengths.to(self.norm.weight.dtype)
         waves = self.radial_basis(lengths)
         atoms = self.atom_embedding(atomic_numbers - 1)
         bonds = self.bond_embedding(waves)
@@ -60,7 +64,8 @@ class CHGNetNetwork(nn.Module):
         has_angles = len(graph.angle_atom) > 0
         if has_angles:
             short_bond_weights = self.short_bond_weights(self.short_radial_basis(lengths))
-            angles = self.angle_embedding(self.angle_basis(_cosines(vectors / lengths[:, None], graph)))
+            bond_angles = _angles(vectors / exact_lengths[:, None], graph).to(lengths.dtype)
+            angles = self.angle_embedding(self.angle_basis(bond_angles))
         for i in range(3):
             atoms = self.atom_layers[i](atoms, bonds, bond_weights, graph)
             if has_angles:
@@ -76,10 +81,11 @@ class CHGNetNetwork(nn.Module):
         return self.readout[-1](features)
 
 
-def _cosines(directions: Float[Tensor, "bonds 3"], graph: Bonds) -> Float[Tensor, " angles"]:
-    """Cosine between the two arms of every angle."""
+def _angles(directions: Float[Tensor, "bonds 3"], graph: Bonds) -> Float[Tensor, " angles"]:
+    """Angle between two arms; the cosine is drawn in a little from ±1, as it was in the training."""
     arms = torch.cat([directions, -directions])
-    return (arms[graph.angle_end] * arms[graph.angle_other_end]).sum(dim=1)
+    cosines = (arms[graph.angle_end] * arms[graph.angle_other_end]).sum(dim=1)
+    return torch.acos(cosines * (1 - 1e-6))
 
 
 def _linear(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:

@@ -55,11 +55,12 @@ def niggli(
 
 def reduced_file(dataset: dict[str, Any], name: str, path: Path, threads: int) -> list[Crystal]:
     """All crystals of a file, reduced or failed, in the file's order."""
-    expected = dataset["sha256"].get(name)
-    if expected and path.is_file() and file_hash(path) != expected:
-        raise StageError(
-            f"{path} is not the file that datasets.{dataset['name']}.sha256.{name} names (its own is {file_hash(path)})"
-        )
+    key = f"datasets.{dataset['name']}.sha256.{name}"
+    if expected := dataset["sha256"].get(name):
+        if not path.is_file():
+            raise StageError(f"{path} is not a file, so it has no hash: remove {key} from config.yaml")
+        if file_hash(path) != expected:
+            raise StageError(f"{path} is not the file that {key} names (its own is {file_hash(path)})")
     try:
         entries = read_entries(
             path,
@@ -95,9 +96,16 @@ def without_duplicates(crystals: list[Crystal]) -> list[Crystal]:
 
 
 def split_of(crystal: Crystal, dataset: dict[str, Any]) -> str:
-    """The split that a crystal names itself, or that its composition falls to by the seed."""
-    if "split" in crystal.properties:
-        return str(crystal.properties["split"])
+    """The split that a crystal names itself, or that its composition falls to by the seed.
+
+    All crystals of one reduced formula fall to one split.
+    """
+    if (split := crystal.properties.get("split")) is not None:
+        if split not in SPLITS:
+            raise StageError(
+                f"{dataset['name']}: {crystal.crystal_id} names the split {split!r}, not train, val or test"
+            )
+        return str(split)
     drawn = hashlib.sha256(f"{dataset['seed']}/{reduced_formula(crystal)}".encode()).digest()
     share = int.from_bytes(drawn[:8], "big") / 2**64
     fractions = dataset["fractions"]

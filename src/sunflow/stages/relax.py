@@ -28,9 +28,9 @@ def relax(settings: dict, crystals: Path, part: int, num_parts: int, threads: in
         relaxed = relax_all(
             read_crystals(crystals)[part::num_parts],
             loader(settings["potential"]),
-            max_force=settings["max_force"],
+            max_force=float(settings["max_force"]),
             max_steps=settings["max_steps"],
-            timeout=settings["timeout"],
+            timeout=float(settings["timeout"]),
             journal=journal,
             num_processes=threads,
         )
