@@ -1,6 +1,6 @@
 """The `datasets` section: where crystals come from."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -58,7 +58,7 @@ class Dataset(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> "Dataset":
-        problems = []
+        problems: list[tuple[str, Any, str]] = []
         if self.source == "files":
             if sorted(self.files) not in (["all"], sorted(SPLITS)):
                 allowed = "`source: files` needs the files {train: …, val: …, test: …}, or {all: …} to be split"

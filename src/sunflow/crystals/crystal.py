@@ -81,4 +81,5 @@ class Crystal:
         names, arrays = ("crystal_id", "status", "reason"), ("lattice", "frac_coords", "atomic_numbers")
         properties = {name: value for name, value in record.items() if name not in names + arrays}
         values: dict[str, Any] = {name: record[name] for name in names}
-        return cls(**values, **{name: np.asarray(record[name]) for name in arrays}, properties=properties)
+        values |= {name: np.asarray(record[name]) for name in arrays}
+        return cls(**values, properties=properties)

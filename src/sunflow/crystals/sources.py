@@ -7,10 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sunflow.crystals.crystal import Crystal, Property
 from sunflow.crystals.files import read_crystals
+
+UNREADABLE = (
+    OSError,
+    EOFError,
+    zlib.error,
+    UnicodeDecodeError,
+    pd.errors.ParserError,
+    pd.errors.EmptyDataError,
+    pa.ArrowInvalid,
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,7 @@ def read_entries(path: Path, id_column: str, cif_column: str, properties: dict[s
             entries = [Entry(crystal.crystal_id, crystal, crystal.properties) for crystal in read_crystals(path)]
         else:
             entries = _of_table(path, _table(path), id_column, cif_column, properties)
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, pd.errors.ParserError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     if not entries:
         raise ValueError(f"{path} holds no crystals{' (no *.cif)' if path.is_dir() else ''}")

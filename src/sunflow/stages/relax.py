@@ -1,5 +1,7 @@
 """Relax one part of a file of crystals."""
 
+import logging
+from collections import Counter
 from pathlib import Path
 
 from sunflow.crystals.files import read_crystals, write_crystals
@@ -8,6 +10,8 @@ from sunflow.provenance import code_fingerprint, file_hash, stamp
 from sunflow.relaxation.parallel import loader, relax_all
 from sunflow.relaxation.potential import POTENTIALS, Potential, load_potential
 from sunflow.stages.command import StageError, run
+
+logger = logging.getLogger(__name__)
 
 
 def relax(settings: dict, crystals: Path, part: int, num_parts: int, threads: int, output: Path) -> None:
@@ -34,6 +38,9 @@ def relax(settings: dict, crystals: Path, part: int, num_parts: int, threads: in
             journal=journal,
             num_processes=threads,
         )
+        counts = Counter(crystal.status for crystal in relaxed)
+        assert counts["ok"] + counts["not_converged"] + counts["failed"] == len(relaxed)
+        logger.info("%s crystals: %s", len(relaxed), dict(counts))
         write_crystals(output, relaxed, {"potential": potential.name, "weights_hash": potential.weights_hash})
         journal.remove()
 
