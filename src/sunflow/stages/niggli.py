@@ -3,8 +3,9 @@
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from sunflow.workers import Died, map_in_processes
 
 logger = logging.getLogger(__name__)
 SPLITS = ("train", "val", "test")
+WORTH_A_PROCESS = 1000
+"""Crystals that take longer than a process needs to start."""
 
 
 def niggli(
@@ -39,9 +42,13 @@ def niggli(
     `dataset` is its section of the configuration; `files` are train, val and test, or one file that is split.
     """
     names = dataset["splits"] or (list(SPLITS) if len(files) == 3 else ["all"])
+    sources = [entries_of(dataset, name, path) for name, path in zip(names, files, strict=True)]
+    reduced = iter(reduce_all([entry for entries in sources for entry in entries], dataset["max_atoms"], threads))
     crystals: dict[str, list[Crystal]] = {split: [] for split in SPLITS}
-    for name, path in zip(names, files, strict=True):
-        for crystal in reduced_file(dataset, name, path, threads):
+    for name, path, entries in zip(names, files, sources, strict=True):
+        for crystal in without_duplicates(list(islice(reduced, len(entries)))):
+            if crystal.status != "ok":
+                logger.warning("%s: %s dropped: %s", path, crystal.crystal_id, crystal.reason)
             crystals[name if name in SPLITS else split_of(crystal, dataset)].append(crystal)
     metadata = read_metadata(files[0]) if files[0].suffix == ".parquet" else {}
     summary = [row for split in SPLITS for row in counted(split, crystals[split])]
@@ -53,32 +60,31 @@ def niggli(
         write_crystals(output, kept, {**metadata, "dataset": dataset["name"], "split": split})
 
 
-def reduced_file(dataset: dict[str, Any], name: str, path: Path, threads: int) -> list[Crystal]:
-    """All crystals of a file, reduced or failed, in the file's order."""
+def entries_of(dataset: dict[str, Any], name: str, path: Path) -> list[Entry]:
+    """The entries of a file that has the hash that the configuration asks for."""
     key = f"datasets.{dataset['name']}.sha256.{name}"
     if expected := dataset["sha256"].get(name):
         if not path.is_file():
             raise StageError(f"{path} is not a file, so it has no hash: remove {key} from config.yaml")
         if file_hash(path) != expected:
             raise StageError(f"{path} is not the file that {key} names (its own is {file_hash(path)})")
+    columns = {f"{kind}_column": column for kind, column in dataset["columns"].items()}
     try:
-        entries = read_entries(
-            path,
-            **{f"{key}_column": name for key, name in dataset["columns"].items()},
-            properties=dataset["properties"],
-        )
+        return read_entries(path, **columns, properties=dataset["properties"])
     except ValueError as error:
         raise StageError(f"{error}; see datasets.{dataset['name']} in config.yaml") from error
-    reduced: list[Crystal] = [Crystal.failure(entry.crystal_id, "the process died") for entry in entries]
-    results = map_in_processes(partial(_prepare, dataset["max_atoms"]), entries, threads)
-    for index, crystal in progress(results, f"reducing {path.name}", "crystals", total=len(entries)):
-        if not isinstance(crystal, Died):
-            reduced[index] = crystal
-    crystals = without_duplicates(reduced)
-    for crystal in crystals:
-        if crystal.status != "ok":
-            logger.warning("%s: %s dropped: %s", path, crystal.crystal_id, crystal.reason)
-    return crystals
+
+
+def reduce_all(entries: list[Entry], max_atoms: int, threads: int) -> list[Crystal]:
+    """All entries reduced, in their order, whatever the number of processes."""
+    num_processes = min(threads, len(entries) // WORTH_A_PROCESS)
+    results: Iterable[tuple[int, Any]] = enumerate(reduce_entry(entry, max_atoms) for entry in entries)
+    if num_processes > 1:
+        results = map_in_processes(partial(_prepare, max_atoms), entries, num_processes)
+    reduced = dict(progress(results, "reducing", "crystals", total=len(entries)))
+    died = {index: entries[index] for index, crystal in reduced.items() if isinstance(crystal, Died)}
+    reduced |= {index: Crystal.failure(entry.crystal_id, "the process died") for index, entry in died.items()}
+    return [reduced[index] for index in range(len(entries))]
 
 
 def _prepare(max_atoms: int) -> Callable[[Entry], Crystal]:
