@@ -55,8 +55,8 @@ def test_energies_agree_with_the_relaxer_of_the_package(chgnet, given):
     from chgnet.model import StructOptimizer
 
     crystal = perturbed(given, seed=1)
-    ours = relax_crystal(crystal, chgnet, **SETTINGS)
-    theirs = StructOptimizer(use_device="cpu").relax(to_structure(crystal), fmax=0.02, steps=500, verbose=False)
+    ours = relax_crystal(crystal, chgnet, **{**SETTINGS, "max_force": 0.05})
+    theirs = StructOptimizer(use_device="cpu").relax(to_structure(crystal), fmax=0.05, steps=500, verbose=False)
     assert ours.properties["energy_per_atom"] == pytest.approx(
         theirs["trajectory"].energies[-1] / crystal.num_atoms, abs=0.005
     )

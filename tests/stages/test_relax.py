@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from sunflow.crystals.crystal import Crystal
 from sunflow.crystals.files import read_crystals, read_metadata, write_crystals
+from sunflow.relaxation.elements import elemental_crystals
 from sunflow.relaxation.potential import load_potential
 from sunflow.stages import reference_energies as reference_module
 from sunflow.stages.command import StageError
@@ -35,22 +37,29 @@ def moved(crystal, number):
     )
 
 
-@pytest.fixture
-def samples(tmp_path):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("relax")
+
+
+@pytest.fixture(scope="module")
+def samples(folder):
     """Nine crystals as a generator makes them: good ones, a failed one, an impossible one."""
     crystals = [moved(crystal, n) for n, crystal in enumerate(read_crystals(DEMO)[40:900:120])]
     crystals[2] = Crystal.failure("000002", "the generated lattice is not finite")
     crystals.append(replace(crystals[0], crystal_id="999999", lattice=1000 * np.eye(3)))
-    write_crystals(tmp_path / "samples.parquet", crystals)
-    return tmp_path / "samples.parquet"
+    write_crystals(folder / "samples.parquet", crystals)
+    return folder / "samples.parquet"
 
 
-def test_parts_make_the_whole_in_its_order(samples, tmp_path):
-    parts = [tmp_path / f"{part}.parquet" for part in range(3)]
-    for part, path in enumerate(parts):
-        relax(SETTINGS, samples, part, 3, 2, path)
-    gather_relaxed(samples, parts[::-1], tmp_path / "relaxed.parquet")
-    relaxed, given = read_crystals(tmp_path / "relaxed.parquet"), read_crystals(samples)
+@pytest.fixture(scope="module")
+def whole(folder, samples):
+    relax(SETTINGS, samples, 0, 1, 2, folder / "whole.parquet")
+    return folder / "whole.parquet"
+
+
+def test_every_crystal_is_accounted_for(samples, whole):
+    relaxed, given = read_crystals(whole), read_crystals(samples)
     assert [crystal.crystal_id for crystal in relaxed] == [crystal.crystal_id for crystal in given]
     assert relaxed[2].reason == "the generated lattice is not finite"
     assert relaxed[-1].reason.startswith("absurd cell")
@@ -61,9 +70,16 @@ def test_parts_make_the_whole_in_its_order(samples, tmp_path):
         assert crystal.properties["energy_per_atom"] < 0
         assert crystal.properties["steps"] > 0
     potential = load_potential("chgnet")
-    expected = {"potential": potential.name, "weights_hash": potential.weights_hash}
-    assert read_metadata(tmp_path / "relaxed.parquet") == expected
-    assert not list(tmp_path.glob(".*.journal"))
+    assert read_metadata(whole) == {"potential": potential.name, "weights_hash": potential.weights_hash}
+    assert not list(whole.parent.glob(".*.journal"))
+
+
+def test_parts_make_the_whole(samples, whole, tmp_path):
+    parts = [tmp_path / f"{part}.parquet" for part in range(2)]
+    for part, path in enumerate(parts):
+        relax(SETTINGS, samples, part, 2, 1, path)
+    gather_relaxed(samples, parts[::-1], tmp_path / "relaxed.parquet")
+    assert (tmp_path / "relaxed.parquet").read_bytes() == whole.read_bytes()
 
 
 def test_a_part_may_be_empty(samples, tmp_path):
@@ -80,22 +96,20 @@ def test_mistakes_are_named(samples, tmp_path, settings, part, message):
         relax(settings, samples, part, 3, 1, tmp_path / "part.parquet")
 
 
-def test_a_killed_stage_continues_and_ends_with_the_same_file(samples, tmp_path):
-    command = [sys.executable, "-m", "sunflow.stages.relax", "--crystals", str(samples), "--part", "0"]
-    command += ["--num-parts", "1", "--threads", "1", "--settings"]
-    settings = '{"potential": "chgnet", "max_force": 0.05, "max_steps": 100, "timeout": 600}'
-    whole, killed = tmp_path / "whole.parquet", tmp_path / "killed.parquet"
-    subprocess.run([*command, settings, "--output", str(whole)], check=True, capture_output=True)
-    journal = tmp_path / ".killed.parquet.journal"
-    with subprocess.Popen([*command, settings, "--output", str(killed)], stderr=subprocess.DEVNULL) as process:
+def test_a_killed_stage_continues_and_ends_with_the_same_file(samples, whole, tmp_path):
+    killed, journal = tmp_path / "killed.parquet", tmp_path / ".killed.parquet.journal"
+    command = [sys.executable, "-m", "sunflow.stages.relax", "--settings", json.dumps(SETTINGS), "--part", "0"]
+    command += ["--num-parts", "1", "--threads", "1", "--crystals", str(samples), "--output", str(killed)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         while not journal.exists() or len(journal.read_bytes().splitlines()) <= 4:
+            assert process.poll() is None
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
     assert not killed.exists()
     kept = len(journal.read_bytes().splitlines()) - 1
-    result = subprocess.run([*command, settings, "--output", str(killed)], check=True, capture_output=True, text=True)
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
     assert kept >= 4
-    assert f"{len(read_crystals(samples)) - kept} crystals" in result.stderr
+    assert f"relaxing: {len(read_crystals(samples)) - kept} crystals" in result.stderr
     assert killed.read_bytes() == whole.read_bytes()
 
 
@@ -153,13 +167,18 @@ def test_shipped_energies_of_this_potential_are_used_and_nothing_is_computed(dem
     assert read_metadata(tmp_path / "energies.parquet")["potential"] == "chgnet-0.3.0"
 
 
-def test_without_shipped_energies_crystals_are_evaluated_and_elements_relaxed(tmp_path):
+def test_without_shipped_energies_crystals_are_evaluated_and_elements_relaxed(tmp_path, monkeypatch, caplog):
     demo = read_crystals(DEMO)
     binary = next(crystal for crystal in demo if set(crystal.atomic_numbers.tolist()) == {12, 14})
     stripped = replace(binary, properties={"energy_per_atom": -99.0})
     impossible = replace(stripped, crystal_id="bad", atomic_numbers=np.full(binary.num_atoms, 95))
+    helium = Crystal("helium", 3 * np.eye(3), np.zeros((1, 3)), np.array([2]))
+    gas = replace(helium, crystal_id="He-gas", lattice=7 * np.eye(3))
+    monkeypatch.setattr(
+        reference_module, "elemental_crystals", lambda symbol: [gas] if symbol == "He" else elemental_crystals(symbol)
+    )
     path = tmp_path / "train.parquet"
-    write_crystals(path, [stripped, impossible], {"weights_hash": "another potential's"})
+    write_crystals(path, [stripped, impossible, helium], {"weights_hash": "another potential's"})
     reference_energies("chgnet", [path], 1, tmp_path / "energies.parquet")
     table = pd.read_parquet(tmp_path / "energies.parquet").set_index("entry_id")
     row = table.loc[f"train/{binary.crystal_id}"]
@@ -172,16 +191,8 @@ def test_without_shipped_energies_crystals_are_evaluated_and_elements_relaxed(tm
     for symbol, number in (("Mg", 12), ("Si", 14)):
         lowest = min(c.properties["energy_per_atom"] for c in demo if set(c.atomic_numbers.tolist()) == {number})
         assert elements[symbol] == pytest.approx(lowest, abs=1e-3)
-
-
-def test_an_element_without_energy_has_no_row_but_a_line_in_the_log(tmp_path, monkeypatch, caplog):
-    helium = Crystal("solid", 3 * np.eye(3), np.zeros((1, 3)), np.array([2]))
-    write_crystals(tmp_path / "train.parquet", [helium])
-    gas = replace(helium, crystal_id="He-gas", lattice=7 * np.eye(3))
-    monkeypatch.setattr(reference_module, "elemental_crystals", lambda symbol: [gas])
-    reference_energies("chgnet", [tmp_path / "train.parquet"], 1, tmp_path / "energies.parquet")
-    assert pd.read_parquet(tmp_path / "energies.parquet")["source"].tolist() == ["single_point"]
     assert "no energy of element He: isolated atoms" in caplog.text
+    assert "no energy of element Am: chgnet-0.3.0 does not know it" in caplog.text
 
 
 def test_names_of_two_splits_may_collide(tmp_path):

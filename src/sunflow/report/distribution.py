@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float
@@ -28,8 +27,8 @@ class Bins:
     number: int
 
     @classmethod
-    def over(cls, energies: Sequence[Float[np.ndarray, " crystals"]]) -> Self:
-        """Bins over the bulk of all energies (a long tail is left outside)."""
+    def over(cls, energies: Sequence[np.ndarray]) -> "Bins":
+        """Bins over the bulk of several arrays of energies (a long tail is left outside)."""
         every = np.concatenate([*energies, np.array(_LEAST_SPAN)])
         low = max(float(every.min()), _LOWEST)
         high = min(max([_LEAST_SPAN[1], *(float(np.quantile(e, 0.95)) for e in energies if len(e))]), _HIGHEST)

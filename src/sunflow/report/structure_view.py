@@ -33,7 +33,7 @@ def structure_view(crystal: Crystal) -> dict[str, Any]:
     positions = shown @ lattice - centre
     corners = _CORNERS @ lattice - centre
     return {
-        "atoms": [_element(z, positions[atomic_numbers[of_atom] == z]) for z in np.unique(atomic_numbers)],
+        "atoms": [_element(int(z), positions[atomic_numbers[of_atom] == z]) for z in np.unique(atomic_numbers)],
         "bonds": [positions[list(pair)].round(3).tolist() for pair in bonds(positions, nearest[of_atom])],
         "edges": [corners[list(edge)].round(3).tolist() for edge in _EDGES],
         "origin": corners[0].round(3).tolist(),

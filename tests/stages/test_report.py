@@ -1,0 +1,132 @@
+"""The page opens offline, agrees with the table, and survives every kind of emptiness."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sunflow.crystals.crystal import Crystal
+from sunflow.crystals.files import write_crystals
+from sunflow.evaluation.sun import COLUMNS
+from sunflow.stages.command import StageError
+from sunflow.stages.report import report
+from sunflow.stages.sun_table import rates
+
+ROWS = [
+    {"generator": "crysbfn", "task": "generation", "relaxer": "chgnet", "hull": "self_consistent"},
+    {"generator": "reference", "task": "test", "relaxer": "chgnet", "hull": "self_consistent"},
+]
+
+
+def crystal(name, status="ok", reason=""):
+    positions = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
+    return Crystal(name, 3.2 * np.eye(3), positions, np.array([11, 7]), status, reason)
+
+
+def verdict(crystal, above):
+    ok = crystal.status == "ok"
+    values = {
+        "crystal_id": crystal.crystal_id,
+        "formula": "NaN",
+        "num_atoms": 2,
+        "space_group": 221,
+        "status": crystal.status,
+        "reason": crystal.reason,
+        "geometry_valid": True,
+        "converged": ok,
+        "energy_per_atom": -3.0,
+        "formation_energy_per_atom": -0.5,
+        "energy_above_hull": above if ok else None,
+        "hull_coverage": "same_system",
+        "unique": True,
+        "novel": True,
+        "metastable": above <= 0.1 if ok else None,
+        "stable": above <= 0 if ok else None,
+        "sun": above <= 0 if ok else None,
+    }
+    return {name: values.get(name) for name in COLUMNS}
+
+
+@pytest.fixture
+def make(tmp_path):
+    """A function that renders a page for these crystals per row, as (crystal, energy above hull)."""
+
+    def run(*groups):
+        table = []
+        for row, group in zip(ROWS, groups, strict=True):
+            name = row["generator"]
+            pd.DataFrame([verdict(*pair) for pair in group]).to_csv(tmp_path / f"{name}.csv", index=False)
+            write_crystals(tmp_path / f"{name}.parquet", [crystal for crystal, _ in group])
+            verdicts = pd.read_csv(tmp_path / f"{name}.csv", dtype=str, keep_default_na=False)
+            table.append({**row, "hull_entries": 3, **rates(verdicts, None)})
+        pd.DataFrame(table).to_csv(tmp_path / "sun.csv", index=False)
+        curve = {"epoch": [1, 2], "step": [9, 18], "train_loss": [3.0, 2.0], "validation_loss": [None, 2.5]}
+        pd.DataFrame({**curve, "learning_rate": 0.001}).to_csv(tmp_path / "curve.csv", index=False)
+        (tmp_path / "summary.csv").write_text("split,outcome,reason,crystals\ntrain,kept,,7\n")
+        (tmp_path / "provenance.json").write_text(json.dumps({"commit": None, "versions": {"torch": "2"}}))
+        report(
+            {"dataset": "demo", "rows": ROWS, "thresholds": {"stable": 0.0, "metastable": 0.1}},
+            tmp_path / "sun.csv",
+            [tmp_path / "crysbfn.csv", tmp_path / "reference.csv"],
+            [tmp_path / "crysbfn.parquet", tmp_path / "reference.parquet"],
+            [tmp_path / "curve.csv"],
+            ["crysbfn"],
+            tmp_path / "summary.csv",
+            tmp_path / "provenance.json",
+            tmp_path / "report.html",
+            tmp_path / "hull_histogram.svg",
+        )
+        return (tmp_path / "report.html").read_text()
+
+    return run
+
+
+GOOD = [(crystal("000000"), -0.01), (crystal("000001"), 0.05), (crystal("000002", "failed", "overlap"), 0.0)]
+CONTROL = [(crystal("mp-1"), 0.0)]
+
+
+def test_opens_without_network(make, tmp_path):
+    page = make(GOOD, CONTROL)
+    assert not re.search(r"<(script|img|iframe)[^>]*\ssrc=[\"']?(https?:)?//", page)
+    assert not re.search(r"<link[^>]*href=[\"']?(https?:)?//", page)
+    assert page.count("plotly.js v") == 1
+    assert (tmp_path / "hull_histogram.svg").read_text().lstrip().startswith("<?xml")
+
+
+def test_says_what_the_table_says(make):
+    page = make(GOOD, CONTROL)
+    text = re.sub(r"\s+", " ", re.sub(r"<script.*?</script>|<[^>]*>", " ", page, flags=re.DOTALL))
+    assert "33.3" in text
+    assert "Demonstration" in text
+    assert "positive control" in text
+    assert "overlap" in text
+
+
+def test_words_of_others_are_text(make):
+    page = make([(crystal("000000", "failed", "<script>alert(1)</script>"), 0.0)], CONTROL)
+    assert "<script>alert(1)</script>" not in page
+
+
+@pytest.mark.parametrize("status", ["failed", "not_converged"])
+def test_nothing_worked(make, status):
+    page = make([(crystal("000000", status, "time-out"), 0.0)], CONTROL)
+    assert "time-out" in page
+
+
+def test_rows_that_do_not_belong_together_are_refused(make, tmp_path):
+    make(GOOD, CONTROL)
+    with pytest.raises(StageError, match="different crystals"):
+        report(
+            {"dataset": "demo", "rows": ROWS, "thresholds": {"stable": 0.0, "metastable": 0.1}},
+            tmp_path / "sun.csv",
+            [tmp_path / "reference.csv", tmp_path / "crysbfn.csv"],
+            [tmp_path / "crysbfn.parquet", tmp_path / "reference.parquet"],
+            [],
+            [],
+            tmp_path / "summary.csv",
+            tmp_path / "provenance.json",
+            tmp_path / "report.html",
+            tmp_path / "hull_histogram.svg",
+        )
