@@ -17,4 +17,6 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     scale = 1 + Z_95**2 / trials
     center = (rate + Z_95**2 / (2 * trials)) / scale
     half = Z_95 / scale * math.sqrt(rate * (1 - rate) / trials + Z_95**2 / (4 * trials**2))
-    return max(0.0, center - half), min(1.0, center + half)
+    low = 0.0 if successes == 0 else center - half
+    high = 1.0 if successes == trials else center + half
+    return low, high

@@ -7,7 +7,6 @@ from sunflow.crystals.crystal import Crystal
 from sunflow.journal import Journal
 from sunflow.progress import progress
 from sunflow.relaxation.potential import Potential, load_potential
-from sunflow.relaxation.relaxer import relax_crystal, single_point
 from sunflow.workers import Died, map_in_processes
 
 Load = Callable[[], Potential]
@@ -38,10 +37,14 @@ def loader(potential: str) -> Load:
 
 
 def _relaxing(load: Load, max_force: float, max_steps: int, timeout: float) -> Callable[[Crystal], Crystal]:
+    from sunflow.relaxation.relaxer import relax_crystal
+
     return partial(relax_crystal, potential=load(), max_force=max_force, max_steps=max_steps, timeout=timeout)
 
 
 def _evaluating(load: Load) -> Callable[[Crystal], Crystal]:
+    from sunflow.relaxation.relaxer import single_point
+
     return partial(single_point, potential=load())
 
 

@@ -13,7 +13,7 @@ from sunflow.report.best import best_crystals
 from sunflow.report.definitions import CITATIONS, COLUMNS, HULLS
 from sunflow.report.periodic_table import cells
 from sunflow.report.rows import DEMONSTRATION_BELOW, Row
-from sunflow.report.sunflower import MAX_SEEDS, seeds
+from sunflow.report.sunflower import crystals_per_seed, seeds
 
 FILTERS = (
     text.percent,
@@ -65,7 +65,7 @@ def render(
             outcome_names=counts.OUTCOMES,
             outcomes=outcomes,
             seeds={label: seeds(counted) for label, counted in outcomes.items()},
-            max_seeds=MAX_SEEDS,
+            crystals_per_seed=crystals_per_seed,
             largest_rate=max([float(row.record["sun_rate_high"]) for row in rows if not _missing(row)], default=1.0),
             statuses=[counts.statuses(row.crystals) for row in rows],
             reasons=[counts.reasons(row.crystals) for row in rows],

@@ -17,12 +17,18 @@ class Seed:
     outcome: str
 
 
+def crystals_per_seed(num_crystals: int) -> int:
+    """How many crystals a dot stands for, so that there are at most `MAX_SEEDS`."""
+    return max(1, math.ceil(num_crystals / MAX_SEEDS))
+
+
 def seeds(outcomes: dict[str, int]) -> list[Seed]:
-    """One dot per crystal from the centre outwards in the order of `outcomes`, scaled down beyond `MAX_SEEDS`.
+    """Dots from the centre outwards in the order of `outcomes`, each for `crystals_per_seed` crystals.
 
     Positions are Vogel's spiral: radius √n, angle n times the golden angle.
     """
-    shares = _apportion(outcomes, min(sum(outcomes.values()), MAX_SEEDS))
+    num_crystals = sum(outcomes.values())
+    shares = _apportion(outcomes, round(num_crystals / crystals_per_seed(num_crystals)))
     names = [name for name, count in shares.items() for _ in range(count)]
     scale = 1 / math.sqrt(len(names) + 1) if names else 1.0
     radius = min(0.74 * scale, 0.16)
