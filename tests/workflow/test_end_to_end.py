@@ -128,18 +128,19 @@ PROGRESS = {
 """A file of each stage, and what stands in it once the stage is in the middle of its work."""
 
 REDONE = {
-    "train": f"{RUN}/weights.safetensors",
-    "sample": f"{RUN}/samples.parquet",
-    "relax": f"{RUN}/chgnet/parts/0_of_1.parquet",
+    "train": [f"{RUN}/weights.safetensors"],
+    "sample": [f"{RUN}/samples.parquet"],
+    "relax": [f"{RUN}/chgnet/parts/0_of_1.parquet", f"{RUN}/chgnet/relaxed.parquet"],
 }
+"""What is missing, so that each stage runs again."""
 
 
 @pytest.mark.parametrize("victim", ["train", "sample", "relax", "snakemake"])
 def test_killed_runs_end_like_undisturbed_ones(finished, tmp_path, victim):
     project = finished.copy(tmp_path / "project")
     stage = "train" if victim == "snakemake" else victim
-    (project.folder / REDONE[stage]).unlink()
-    (project.folder / "results/demo/sun.csv").unlink()
+    for path in [*REDONE[stage], "results/demo/sun.csv"]:
+        (project.folder / path).unlink()
 
     running = project.start("--cores", "2", *TARGETS)
     process = wait_for(lambda: stage_process(stage, project), running)
@@ -166,8 +167,8 @@ def test_killed_runs_end_like_undisturbed_ones(finished, tmp_path, victim):
 
 def test_a_live_run_is_not_disturbed(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
-    (project.folder / REDONE["train"]).unlink()
-    (project.folder / "results/demo/sun.csv").unlink()
+    for path in [*REDONE["train"], "results/demo/sun.csv"]:
+        (project.folder / path).unlink()
     running = project.start("--cores", "2", *TARGETS)
     wait_for(lambda: stage_process("train", project), running)
     recovered = subprocess.run(
