@@ -9,6 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "sunflow"
 BELOW = {
+    "configuration": set(),
     "crystals": set(),
     "flows": {"crystals"},
     "networks": {"crystals"},
