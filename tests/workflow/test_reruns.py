@@ -103,6 +103,7 @@ CHANGES = {
         None,
     ),
     "code of the report": (append("src/sunflow/report/page.py", "\nNEW = 1\n"), {"report"}, None),
+    "template of the report": (append("src/sunflow/report/style.css.jinja", "\n/* new */\n"), {"report"}, None),
     "hyper-parameter of one run": (
         set_key("generators", "twin", "datasets", "demo", "model", "hidden_dim", value=64),
         TRAINING,

@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 from snakemake.settings.types import DeploymentMethod
 from snakemake.exceptions import WorkflowError
 from sunflow.config import ConfigError, check_target, load
-from sunflow.provenance import code_fingerprint
+from sunflow.provenance import code_fingerprint, file_hash
 from sunflow.recover import RECORD_JOB, forget_workflow, record_workflow
 
 try:
@@ -68,6 +68,11 @@ def as_json(section):
 def code_of(stage):
     """Reruns a rule when code that its stage imports changes in meaning."""
     return code_fingerprint(f"sunflow.stages.{stage}")
+
+
+def content_of(pattern):
+    """Reruns a rule when files that its code reads, such as templates, change."""
+    return as_json([file_hash(path) for path in sorted(Path(workflow.basedir).glob(pattern))])
 
 
 def code_of_generator(stage):

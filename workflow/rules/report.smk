@@ -87,6 +87,7 @@ rule report:
         settings=lambda wildcards: as_json(report_settings(wildcards.dataset)),
         curve_names=lambda wildcards, input: [path.split("/")[2] for path in input.curves],
         code=code_of("report"),
+        templates=content_of("src/sunflow/report/*.jinja"),
     shell:
         "python -m sunflow.stages.report --settings {params.settings:q} --table {input.table}"
         " --crystals {input.crystals} --relaxed {input.relaxed} --curves {input.curves}"
