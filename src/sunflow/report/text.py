@@ -44,8 +44,8 @@ def duration(seconds: Any) -> str:
 
 
 def energy(value: Any) -> str:
-    """An energy above hull in eV/atom, signed, with a true minus."""
-    return NONE if is_missing(value) else f"{float(value):+.3f}".replace("-", "−").replace("+0.000", "0.000")
+    """An energy above hull in eV/atom to the 0.1 meV that verdicts see, signed, with a true minus."""
+    return NONE if is_missing(value) else f"{round(float(value), 4) or 0.0:+.4f}".replace("-", "−")
 
 
 def formula(text: str) -> Markup:
