@@ -103,3 +103,43 @@ def test_survives_the_disk(hull, tmp_path):
     assert again.element_energies == ELEMENTS
     assert again.metadata == {"hull": "test"}
     assert again.energy(Composition("LiFe3O4")) == hull.energy(Composition("LiFe3O4"))
+
+
+def test_the_decomposition_is_in_fractions_of_atoms(hull):
+    distance = hull.distance(Composition("Li3O"), -3.0)
+    assert distance.decomposition == pytest.approx({"Li2O": 0.75, "Li": 0.25})
+    assert hull.distance(Composition("NaCl"), -3.0).decomposition is None
+
+
+def test_a_chemical_system_is_made_once(hull):
+    assert hull.system(Composition("Li2O")) is hull.system(Composition("LiO2"))
+    assert hull.system(Composition("Li2O")) is not hull.system(Composition("FeO"))
+
+
+@pytest.mark.parametrize("elements", ["LiOFe", "LiFe", "Fe"])
+def test_a_system_holds_the_entries_of_its_subsystems_and_no_others(hull, elements):
+    composition = Composition(elements)
+    held = hull.system(composition).formulas
+    expected = {f for _, f, _ in KNOWN if set(Composition(f).chemical_system_set) <= composition.chemical_system_set}
+    assert sorted(held) == sorted(Composition(formula).reduced_formula for formula in expected)
+
+
+def test_joining_leaves_the_hull_alone(hull):
+    joined = hull.joined_by(entries_table([("new", "Li2O", -2.5, "sample")]))
+    assert joined.energy(Composition("Li2O")) == pytest.approx(-2.5)
+    assert hull.energy(Composition("Li2O")) == pytest.approx(-2.0)
+    assert joined.energy(Composition("FeO")) == hull.energy(Composition("FeO"))
+    assert len(joined.entries) == len(hull.entries) + 1
+
+
+@pytest.mark.parametrize("energy", [np.nan, np.inf])
+def test_energies_that_are_none_are_refused_by_name(energy):
+    with pytest.raises(ValueError, match="'bad' has no finite formation energy"):
+        Hull(entries_table([("1", "Li", 0.0, ""), ("bad", "Li2O", energy, "")]), ELEMENTS, {})
+
+
+def test_entries_are_in_a_fixed_order():
+    rows = [("1", "Li", 0.0, ""), ("2", "Li2O", -2.0, "", 0.3), ("3", "O2", 0.0, "")]
+    table = entries_table(rows)
+    assert table.equals(entries_table(rows[::-1]))
+    assert table["published_energy_above_hull"].tolist() == pytest.approx([np.nan, 0.3, np.nan], nan_ok=True)

@@ -12,7 +12,8 @@ import pytest
 from pymatgen.core import Composition
 
 from sunflow.crystals.crystal import Crystal
-from sunflow.evaluation.hull_sources import KINDS, HullError, read_element_energies
+from sunflow.evaluation.hull_elements import HullError, read_element_energies
+from sunflow.evaluation.hull_sources import KINDS
 
 SHARED = Path(__file__).parents[2].parent / "shared/data"
 

@@ -1,41 +1,76 @@
-"""A Lennard-Jones potential that misbehaves for some elements, as real ones do, and loads at once."""
+"""A batched Lennard-Jones potential that misbehaves for some elements, as real ones do, and loads at once."""
 
 import os
 import time
 
-import numpy as np
-from ase.calculators.lj import LennardJones
+import torch
 
-from sunflow.relaxation.potential import EvaluationError
+from sunflow.relaxation.geometry import Geometry
+from sunflow.relaxation.neighbors import NeighborList
+from sunflow.relaxation.potential import Evaluation
 
-ARGON, KILLS, NOT_A_NUMBER, EXPLODES, REFUSES, SLOW, BUG = 18, 36, 54, 10, 2, 86, 85
+ARGON, KILLS, NOT_A_NUMBER, EXPLODES, REFUSES, SLOW, GOES_MAD, BUG = 18, 36, 54, 10, 2, 86, 85, 84
+SIGMA, EPSILON, CUTOFF = 3.4, 0.0104, 8.0
 
 
 class FakePotential:
     name = "fake-1"
     weights_hash = "0" * 64
-    atomic_numbers = frozenset({ARGON, KILLS, NOT_A_NUMBER, EXPLODES, REFUSES, SLOW, BUG})
+    atomic_numbers = frozenset({ARGON, KILLS, NOT_A_NUMBER, EXPLODES, REFUSES, SLOW, GOES_MAD, BUG})
+    energy_scale = None
 
-    def calculator(self):
-        return FakeCalculator(sigma=3.4, epsilon=0.0104, rc=10.0, smooth=True)
+    def __init__(self, most_atoms=10**9):
+        self.most_atoms = most_atoms
+
+    def evaluator(self, device):
+        return FakeEvaluator(device, self.most_atoms)
 
 
-class FakeCalculator(LennardJones):
-    def calculate(self, atoms=None, properties=("energy",), system_changes=("positions",)):
-        super().calculate(atoms, list(properties), list(system_changes))
-        kinds = set(self.atoms.numbers)
-        if KILLS in kinds:
+class FakeEvaluator:
+    """Whoever has more than `most_atoms` at once runs out of memory."""
+
+    def __init__(self, device, most_atoms):
+        self.device, self.most_atoms = device, most_atoms
+        self.neighbors = NeighborList(CUTOFF, 0.5)
+        self.batches = []
+
+    def evaluate(self, geometry: Geometry) -> Evaluation:
+        self.batches.append(geometry.num_atoms.tolist())
+        if len(geometry.positions) > self.most_atoms:
+            raise torch.OutOfMemoryError("out of memory")
+        kinds = geometry.atomic_numbers
+        if (kinds == KILLS).any():
             os._exit(7)
-        if NOT_A_NUMBER in kinds:
-            self.results["forces"] = np.full((len(self.atoms), 3), np.nan)
-        if EXPLODES in kinds:
-            self.results["energy"] = 1e9
-        if REFUSES in kinds:
-            raise EvaluationError("isolated atoms: 1 of 1 have no neighbour within 0 Å")
-        if SLOW in kinds:
-            time.sleep(0.05)
-        if BUG in kinds:
+        if (kinds == BUG).any():
             raise KeyError("a bug")
+        if (kinds == SLOW).any():
+            time.sleep(0.05)
+        evaluation = self._lennard_jones(geometry)
+        owner = geometry.crystal_of_atom
+        evaluation.forces[kinds == NOT_A_NUMBER] = torch.nan
+        evaluation.energies[owner[kinds == EXPLODES]] = 1e9
+        mad = kinds == GOES_MAD
+        evaluation.forces[mad] = 1e3 * torch.sin(1e3 * geometry.positions[mad])
+        refusals = {index: "isolated atoms: by decree" for index in owner[kinds == REFUSES].tolist()}
+        return Evaluation(evaluation.energies, evaluation.forces, evaluation.stresses, refusals)
+
+    def size(self, crystal):
+        return float(crystal.num_atoms * 100)
+
+    def _lennard_jones(self, geometry):
+        pairs = self.neighbors.pairs(geometry)
+        vectors = pairs.vectors(geometry).requires_grad_()
+        squared = (vectors**2).sum(1)
+        sixth = torch.where(squared < CUTOFF**2, (SIGMA**2 / squared) ** 3, 0.0)
+        switch = (1 - squared / CUTOFF**2).clamp(min=0.0) ** 2
+        each = 4 * EPSILON * (sixth**2 - sixth) * switch
+        (gradient,) = torch.autograd.grad(each.sum(), vectors)
+        energies = torch.zeros(len(geometry), dtype=torch.float64).index_add(0, pairs.crystal, each.detach())
+        forces = torch.zeros_like(geometry.positions)
+        forces = forces.index_add(0, pairs.first, gradient).index_add(0, pairs.second, -gradient)
+        products = vectors.detach()[:, :, None] * gradient[:, None, :]
+        virials = torch.zeros_like(geometry.lattices).index_add(0, pairs.crystal, products)
+        return Evaluation(energies, forces, (virials + virials.mT) / (2 * geometry.volumes[:, None, None]), {})
 
 
 def load() -> FakePotential:

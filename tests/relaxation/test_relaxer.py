@@ -2,15 +2,28 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_potential import ARGON, EXPLODES, NOT_A_NUMBER, REFUSES, SLOW, FakePotential
+import torch
+from fake_potential import ARGON, BUG, EXPLODES, GOES_MAD, NOT_A_NUMBER, REFUSES, SLOW, FakePotential
 from pymatgen.core import Lattice, Structure
 
 from sunflow.crystals.crystal import Crystal
 from sunflow.crystals.structures import from_structure, to_structure
+from sunflow.relaxation.limits import Limits
 from sunflow.relaxation.potential import load_potential
-from sunflow.relaxation.relaxer import relax_crystal, single_point
+from sunflow.relaxation.relaxer import Relaxer
 
-SETTINGS = {"max_force": 0.02, "max_steps": 500, "timeout": 600.0}
+CPU = torch.device("cpu")
+FCC = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+
+
+def relaxed(crystals, potential, **limits):
+    """The crystals after relaxation, in the order in which they were given."""
+    done = {crystal.crystal_id: crystal for crystal in Relaxer(potential, Limits(**limits), CPU).relax(crystals)}
+    return [done[crystal.crystal_id] for crystal in crystals]
+
+
+def relaxed_alone(crystal, potential, **limits):
+    return relaxed([crystal], potential, **limits)[0]
 
 
 @pytest.fixture(scope="module")
@@ -25,94 +38,178 @@ def structure(spacegroup, lattice, species, coords):
 ROCK_SALT = structure("Fm-3m", Lattice.cubic(5.69), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 PEROVSKITE = structure("Pm-3m", Lattice.cubic(3.95), ["Sr", "Ti", "O"], [[0, 0, 0], [0.5] * 3, [0.5, 0.5, 0]])
 RUTILE = structure("P4_2/mnm", Lattice.tetragonal(4.65, 2.97), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]])
+STRUCTURES = [ROCK_SALT, PEROVSKITE, RUTILE]
 
 
-def perturbed(given, seed=0):
+def perturbed(given, seed=0, name="moved"):
     """The structure strained by some percent, with atoms moved by 0.1 Å."""
-    moved = given.copy()
-    moved.perturb(0.1)
-    moved.apply_strain(0.05 * np.random.default_rng(seed).normal(size=3))
-    return from_structure("moved", moved)
+    random = np.random.default_rng(seed)
+    crystal = from_structure(name, given)
+    lattice = crystal.lattice @ (np.eye(3) + np.diag(0.05 * random.normal(size=3)))
+    moves = 0.06 * random.normal(size=(crystal.num_atoms, 3)) @ np.linalg.inv(lattice)
+    return replace(crystal, lattice=lattice, frac_coords=np.mod(crystal.frac_coords + moves, 1.0))
 
 
-def argon(numbers=(ARGON,) * 4, edge=5.6):
-    fcc = [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
-    return Crystal("argon", edge * np.eye(3), np.array(fcc), np.array(numbers))
+def argon(numbers=(ARGON,) * 4, edge=5.6, name="argon", seed=None):
+    moves = 0 if seed is None else 0.02 * np.random.default_rng(seed).normal(size=(4, 3))
+    return Crystal(name, edge * np.eye(3), np.mod(FCC + moves, 1.0), np.array(numbers))
 
 
-@pytest.mark.parametrize("given", [ROCK_SALT, PEROVSKITE, RUTILE], ids=lambda given: given.reduced_formula)
+def gases(count=6):
+    """Argon crystals that need different numbers of steps."""
+    return [argon(edge=5.2 + 0.12 * n, name=f"argon-{n}", seed=n) for n in range(count)]
+
+
+@pytest.mark.parametrize("given", STRUCTURES, ids=lambda given: given.reduced_formula)
 def test_a_crystal_finds_back_to_its_volume_and_energy(chgnet, given):
-    ideal = relax_crystal(from_structure("ideal", given), chgnet, **SETTINGS)
-    relaxed = relax_crystal(perturbed(given), chgnet, **SETTINGS)
-    assert ideal.status == relaxed.status == "ok"
-    assert relaxed.volume == pytest.approx(ideal.volume, rel=0.01)
-    assert relaxed.volume == pytest.approx(given.volume, rel=0.06)
-    assert relaxed.properties["energy_per_atom"] == pytest.approx(ideal.properties["energy_per_atom"], abs=1e-3)
+    ideal, moved = relaxed([from_structure("ideal", given), perturbed(given)], chgnet)
+    assert ideal.status == moved.status == "ok"
+    assert moved.volume == pytest.approx(ideal.volume, rel=0.01)
+    assert moved.volume == pytest.approx(given.volume, rel=0.06)
+    assert moved.properties["energy_per_atom"] == pytest.approx(ideal.properties["energy_per_atom"], abs=1e-3)
+    assert moved.properties["space_group"] == ideal.properties["space_group"]
+    assert moved.properties["space_group_initial"] < ideal.properties["space_group_initial"]
 
 
-@pytest.mark.parametrize("given", [ROCK_SALT, PEROVSKITE, RUTILE], ids=lambda given: given.reduced_formula)
-def test_energies_agree_with_the_relaxer_of_the_package(chgnet, given):
+@pytest.mark.parametrize("optimizer", ["lbfgs", "fire"])
+def test_energies_agree_with_the_relaxer_of_the_package(chgnet, optimizer):
     from chgnet.model import StructOptimizer
 
-    crystal = perturbed(given, seed=1)
-    ours = relax_crystal(crystal, chgnet, **{**SETTINGS, "max_force": 0.05})
-    theirs = StructOptimizer(use_device="cpu").relax(to_structure(crystal), fmax=0.05, steps=500, verbose=False)
-    assert ours.properties["energy_per_atom"] == pytest.approx(
-        theirs["trajectory"].energies[-1] / crystal.num_atoms, abs=0.005
-    )
+    crystals = [perturbed(given, seed=1, name=str(n)) for n, given in enumerate(STRUCTURES)]
+    for crystal, ours in zip(crystals, relaxed(crystals, chgnet, optimizer=optimizer), strict=True):
+        theirs = StructOptimizer(use_device="cpu").relax(to_structure(crystal), fmax=0.02, steps=500, verbose=False)
+        energy = theirs["trajectory"].energies[-1] / crystal.num_atoms
+        assert ours.properties["energy_per_atom"] == pytest.approx(energy, abs=0.002)
 
 
-def test_the_reported_energy_and_force_are_those_of_the_returned_structure(chgnet):
-    relaxed = relax_crystal(perturbed(RUTILE), chgnet, **SETTINGS)
-    again = single_point(replace(relaxed, properties={}), chgnet)
-    assert relaxed.properties == {**again.properties, "steps": relaxed.properties["steps"]}
-    assert 0 < relaxed.properties["max_force"] <= 0.02
-    assert ((relaxed.frac_coords >= 0) & (relaxed.frac_coords < 1)).all()
-
-
-def test_a_relaxed_crystal_stays_where_it_is(chgnet):
-    once = relax_crystal(perturbed(ROCK_SALT), chgnet, **SETTINGS)
-    twice = relax_crystal(once, chgnet, **SETTINGS)
-    assert twice.properties["steps"] == 0
-    np.testing.assert_array_equal(once.lattice, twice.lattice)
+def test_what_is_told_is_true_of_the_returned_structure(chgnet):
+    given = perturbed(RUTILE)
+    end = relaxed_alone(given, chgnet)
+    again = relaxed_alone(replace(end, properties={}), chgnet)
+    start = relaxed_alone(given, chgnet, max_steps=0)
+    told = end.properties
+    assert told["energy_per_atom"] == pytest.approx(again.properties["initial_energy_per_atom"], abs=1e-5)
+    assert told["initial_energy_per_atom"] == pytest.approx(start.properties["energy_per_atom"], abs=1e-6)
+    assert told["max_force"] == pytest.approx(again.properties["max_force"], abs=1e-4)
+    assert told["max_stress"] == pytest.approx(again.properties["max_stress"], abs=1e-3)
+    assert told["volume_change"] == pytest.approx(end.volume / given.volume - 1)
+    assert 0 < told["max_force"] <= 0.02 < start.properties["max_force"]
+    assert 0.01 < told["rmsd"] < 0.3
+    assert (told["attempts"], again.properties["steps"], again.properties["rmsd"]) == (1, 0, 0.0)
+    assert ((end.frac_coords >= 0) & (end.frac_coords < 1)).all()
 
 
 def test_the_cell_counts_as_much_as_the_atoms(chgnet):
     squeezed = from_structure("squeezed", ROCK_SALT.copy().apply_strain(-0.05, inplace=False))
-    point = single_point(squeezed, chgnet)
-    assert point.properties["max_force"] > 0.1  # the atoms feel nothing, by symmetry
-    assert relax_crystal(squeezed, chgnet, **SETTINGS).properties["steps"] > 0
+    assert relaxed_alone(squeezed, chgnet, max_steps=0).properties["max_force"] > 0.1  # atoms feel none, by symmetry
+    assert relaxed_alone(squeezed, chgnet).properties["steps"] > 0
 
 
 def test_left_handed_cells_are_no_different(chgnet):
     crystal = perturbed(RUTILE)
-    mirrored = replace(crystal, lattice=crystal.lattice @ np.diag([1.0, 1.0, -1.0]))
-    assert np.sign(np.linalg.det(crystal.lattice)) != np.sign(np.linalg.det(mirrored.lattice))
-    energies = [relax_crystal(each, chgnet, **SETTINGS).properties["energy_per_atom"] for each in (crystal, mirrored)]
+    mirrored = replace(crystal, crystal_id="mirrored", lattice=crystal.lattice @ np.diag([1.0, 1.0, -1.0]))
+    energies = [each.properties["energy_per_atom"] for each in relaxed([crystal, mirrored], chgnet)]
     assert energies[0] == pytest.approx(energies[1], abs=1e-5)
+
+
+@pytest.mark.parametrize("poison", [NOT_A_NUMBER, EXPLODES, REFUSES, GOES_MAD])
+def test_a_poisoned_member_changes_nothing_for_the_others(poison):
+    crystals = gases()
+    alone = [relaxed_alone(crystal, FakePotential(), max_force=1e-3) for crystal in crystals]
+    poisoned = argon((ARGON, ARGON, ARGON, poison), name="poisoned")
+    *others, bad = relaxed([*crystals, poisoned], FakePotential(), max_force=1e-3)
+    assert bad.status != "ok"
+    assert len({crystal.properties["steps"] for crystal in others}) > 2
+    for ours, theirs in zip(others, alone, strict=True):
+        assert ours.status == theirs.status == "ok"
+        assert ours.properties["energy_per_atom"] == pytest.approx(theirs.properties["energy_per_atom"], abs=1e-9)
+        assert ours.properties["steps"] == theirs.properties["steps"]
+
+
+def test_a_batch_with_a_poisoned_member_gives_the_results_of_solo_runs(chgnet):
+    crystals = [perturbed(given, seed=2, name=str(n)) for n, given in enumerate(STRUCTURES)]
+    squeezed = from_structure("poison", RUTILE.copy().apply_strain(-0.35, inplace=False))
+    *others, bad = relaxed([*crystals, squeezed], chgnet)
+    assert bad.properties["initial_energy_per_atom" if bad.status != "failed" else "attempts"] > 0
+    for ours, crystal in zip(others, crystals, strict=True):
+        solo = relaxed_alone(crystal, chgnet).properties["energy_per_atom"]
+        assert ours.properties["energy_per_atom"] == pytest.approx(solo, abs=1e-5)
+
+
+def test_finished_crystals_leave_and_waiting_ones_enter():
+    relaxer = Relaxer(FakePotential(), Limits(max_force=1e-3), CPU)
+    relaxer.capacity.bonds = 3 * 400.0
+    done = list(relaxer.relax(gases(8)))
+    assert [crystal.status for crystal in done] == ["ok"] * 8
+    sizes = [len(batch) for batch in relaxer.evaluator.batches]
+    assert max(sizes) == 3
+    assert len(sizes) < sum(crystal.properties["steps"] + 1 for crystal in done) / 2
+    assert sizes[:-20].count(3) > len(sizes[:-20]) * 0.9
+
+
+def test_out_of_memory_halves_the_batch_and_loses_nothing(caplog):
+    crystals = gases()
+    whole = relaxed(crystals, FakePotential(), max_force=1e-3)
+    relaxer = Relaxer(FakePotential(most_atoms=10), Limits(max_force=1e-3), CPU)
+    done = {crystal.crystal_id: crystal for crystal in relaxer.relax(crystals)}
+    assert "out of memory with 6 crystals at once" in caplog.text
+    assert max(len(batch) for batch in relaxer.evaluator.batches[5:]) <= 2
+    for crystal in whole:
+        ours = done[crystal.crystal_id]
+        assert ours.status == "ok"
+        assert ours.properties["energy_per_atom"] == pytest.approx(crystal.properties["energy_per_atom"], abs=1e-5)
+
+
+def test_memory_that_runs_out_on_the_way_keeps_the_way_that_was_gone():
+    relaxer = Relaxer(FakePotential(), Limits(max_force=1e-3), CPU)
+    evaluate = relaxer.evaluator.evaluate
+
+    def fails_once(geometry):
+        if len(relaxer.evaluator.batches) == 8 and len(geometry) > 1:
+            relaxer.evaluator.batches.append([])
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+        return evaluate(geometry)
+
+    relaxer.evaluator.evaluate = fails_once
+    done = list(relaxer.relax(gases(4)))
+    assert [crystal.status for crystal in done] == ["ok"] * 4
+    assert all(crystal.properties["steps"] > 8 for crystal in done)
+
+
+def test_a_crystal_for_which_there_is_no_memory_at_all_fails():
+    done = relaxed(gases(2), FakePotential(most_atoms=3))
+    assert [(crystal.status, crystal.reason) for crystal in done] == [("failed", "out of memory")] * 2
+
+
+def test_a_crystal_that_went_astray_is_tried_again_with_smaller_steps():
+    """Lennard-Jones atoms at half their distance are thrown far apart, unless one goes carefully."""
+    squeezed = argon(edge=3.6, name="squeezed", seed=0)
+    once = next(iter(Relaxer(FakePotential(), Limits(max_force=1e-3), CPU).relax([squeezed])))
+    assert once.properties["attempts"] in (1, 2)
+    mad = relaxed_alone(argon((ARGON, ARGON, ARGON, GOES_MAD)), FakePotential(), max_force=1e-3, max_steps=2000)
+    assert mad.status != "ok"
 
 
 @pytest.mark.parametrize("max_steps", [0, 1, 3])
 def test_the_step_limit_leaves_a_crystal_unconverged(max_steps):
-    crystal = argon(edge=5.0)
-    relaxed = relax_crystal(crystal, FakePotential(), max_force=0.001, max_steps=max_steps, timeout=60.0)
-    assert relaxed.status == "not_converged"
-    assert relaxed.reason.startswith("step limit: forces of")
-    assert relaxed.properties["steps"] == max_steps
-    assert relaxed.properties["max_force"] > 0.001
+    end = relaxed_alone(argon(edge=5.0), FakePotential(), max_force=1e-6, max_steps=max_steps)
+    assert end.status == "not_converged"
+    assert end.reason.startswith("step limit: forces of")
+    assert end.properties["steps"] == max_steps
+    assert end.properties["max_force"] > 1e-6
 
 
 def test_the_time_out_leaves_a_crystal_unconverged():
     crystal = argon((ARGON, ARGON, ARGON, SLOW), edge=5.0)
-    relaxed = relax_crystal(crystal, FakePotential(), max_force=1e-9, max_steps=10_000, timeout=0.2)
-    assert relaxed.status == "not_converged"
-    assert relaxed.reason.startswith("time-out: forces of")
-    assert 0 < relaxed.properties["steps"] < 20
+    end = relaxed_alone(crystal, FakePotential(), max_force=1e-12, max_steps=10_000, timeout=0.2)
+    assert end.status == "not_converged"
+    assert end.reason.startswith("time-out: forces of")
+    assert 0 < end.properties["steps"] < 20
 
 
 def test_an_already_relaxed_crystal_is_ok_even_out_of_time():
-    relaxed = relax_crystal(argon(), FakePotential(), max_force=100.0, max_steps=0, timeout=0.0)
-    assert (relaxed.status, relaxed.properties["steps"]) == ("ok", 0)
+    end = relaxed_alone(argon(), FakePotential(), max_force=100.0, max_steps=0, timeout=0.0)
+    assert (end.status, end.properties["steps"]) == ("ok", 0)
 
 
 @pytest.mark.parametrize(
@@ -128,32 +225,37 @@ def test_an_already_relaxed_crystal_is_ok_even_out_of_time():
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-@pytest.mark.parametrize("judge", [relax_crystal, single_point])
-def test_what_cannot_be_relaxed_fails_with_its_reason(crystal, reason, judge):
-    settings = SETTINGS if judge is relax_crystal else {}
-    judged = judge(crystal, FakePotential(), **settings)
-    assert judged.status == "failed"
-    assert judged.reason.startswith(reason)
-    assert judged.properties == {}
-    assert judged.crystal_id == crystal.crystal_id
+def test_what_cannot_be_relaxed_fails_with_its_reason(crystal, reason):
+    end = relaxed_alone(crystal, FakePotential())
+    assert (end.status, end.crystal_id) == ("failed", crystal.crystal_id)
+    assert end.reason.startswith(reason)
+    assert "energy_per_atom" not in end.properties
 
 
-def test_a_crystal_that_explodes_on_the_way_fails():
-    """Lennard-Jones atoms at half their distance are thrown hundreds of Å apart."""
-    crystal = replace(argon(edge=2.2), atomic_numbers=np.array([ARGON] * 4))
-    relaxed = relax_crystal(crystal, FakePotential(), **SETTINGS)
-    assert relaxed.status == "failed"
-    assert relaxed.reason.startswith("numerical failure")
+def test_overlapping_atoms_can_be_pushed_apart_first():
+    overlapping = argon().frac_coords.copy()
+    overlapping[1] = overlapping[0] + 0.02
+    crystal = replace(argon(edge=6.0), frac_coords=overlapping)
+    assert relaxed_alone(crystal, FakePotential(), max_force=1e-3).status == "failed"
+    assert relaxed_alone(crystal, FakePotential(), max_force=1e-3, overlaps="push_apart").status == "ok"
+
+
+def test_a_trajectory_is_thinned_and_leads_to_the_end():
+    *frames, end = Relaxer(FakePotential(), Limits(max_force=1e-3, trajectory_interval=3), CPU).relax([gases()[0]])
+    steps = [frame.properties["steps"] for frame in frames]
+    assert steps == list(range(0, end.properties["steps"] + 1, 3))
+    assert {frame.properties["frame_of"] for frame in frames} == {end.crystal_id}
+    energies = [frame.properties["energy_per_atom"] for frame in frames]
+    assert energies[0] == pytest.approx(end.properties["initial_energy_per_atom"])
+    assert energies[-1] < energies[0]
 
 
 @pytest.mark.parametrize("number", [55, 86])
 def test_isolated_atoms_fail(chgnet, number):
     gas = Crystal("gas", 7.0 * np.eye(3), np.zeros((1, 3)), np.array([number]))
-    assert single_point(gas, chgnet).reason == "isolated atoms: 1 of 1 have no neighbour within 6 Å"
+    assert relaxed_alone(gas, chgnet).reason == "isolated atoms: 1 of 1 have no neighbour within 6 Å"
 
 
 def test_bugs_are_not_hidden():
-    from fake_potential import BUG
-
     with pytest.raises(KeyError, match="a bug"):
-        relax_crystal(argon((BUG,) * 4), FakePotential(), **SETTINGS)
+        relaxed_alone(argon((BUG,) * 4), FakePotential())

@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 from sunflow.config import ConfigError, check_target, load
 from sunflow.provenance import code_fingerprint, file_hash
 from sunflow.recover import RECORD_JOB, forget_workflow, record_workflow
+from sunflow.registry import module_of
 
 try:
     settings = load(config)
@@ -31,7 +32,6 @@ wildcard_constraints:
     relaxer="|".join(settings.relaxers),
     task="generation|test",
     split="train|val|test",
-    potential="[a-z0-9]+",
     part=r"\d+",
     parts=r"\d+",
 
@@ -90,7 +90,7 @@ def code_of_potential(stage):
 
     def fingerprint(wildcards):
         potential = settings.relaxer(wildcards.dataset, wildcards.relaxer)["potential"]
-        return code_fingerprint(f"sunflow.stages.{stage}", f"sunflow.relaxation.{potential}")
+        return code_fingerprint(f"sunflow.stages.{stage}", module_of(potential))
 
     return fingerprint
 

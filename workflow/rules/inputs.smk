@@ -94,22 +94,16 @@ def reference_settings(wildcards):
 
 
 def hull_settings(wildcards):
-    """Which hull, and on whose energies."""
-    return {"kind": settings.datasets[wildcards.dataset].hull, "potential": wildcards.potential}
+    """Which hull."""
+    return {"kind": settings.datasets[wildcards.dataset].hull}
 
 
 def hull_files(wildcards):
     """What a hull is built from, besides the dataset."""
     kind = settings.datasets[wildcards.dataset].hull
     if kind == "self_consistent":
-        return f"results/{wildcards.dataset}/hull/{wildcards.potential}_energies.parquet"
+        return f"results/{wildcards.dataset}/hull/{wildcards.relaxer}_energies.parquet"
     return [f"resources/hull/{name}.gz" for name in HULL_FILES[kind]]
-
-
-def hull_of_relaxer(wildcards):
-    """The hull on the scale of the relaxer's energies."""
-    potential = settings.relaxer(wildcards.dataset, wildcards.relaxer)["potential"]
-    return f"results/{wildcards.dataset}/hull/{potential}.parquet"
 
 
 def judged(dataset):
@@ -149,8 +143,7 @@ def trained(name):
 
 def hulls_of_rows(wildcards):
     """The hull of every row of the table."""
-    potentials = [settings.relaxer(wildcards.dataset, row["relaxer"])["potential"] for row in judged(wildcards.dataset)]
-    return [f"results/{wildcards.dataset}/hull/{potential}.parquet" for potential in potentials]
+    return [f"results/{wildcards.dataset}/hull/{row['relaxer']}.parquet" for row in judged(wildcards.dataset)]
 
 
 def files_of_dataset(wildcards):

@@ -50,11 +50,11 @@ rule reference_energies:
     input:
         crystals=expand("results/{{dataset}}/crystals/{split}.parquet", split=SPLITS),
     output:
-        "results/{dataset}/hull/{potential}_energies.parquet",
+        "results/{dataset}/hull/{relaxer}_energies.parquet",
     log:
-        "logs/{dataset}/hull/{potential}_energies.log",
+        "logs/{dataset}/hull/{relaxer}_energies.log",
     benchmark:
-        "logs/{dataset}/hull/{potential}_energies.benchmark.tsv"
+        "logs/{dataset}/hull/{relaxer}_energies.benchmark.tsv"
     conda:
         "../../envs/chgnet.yaml"
     threads: 8
@@ -62,12 +62,11 @@ rule reference_energies:
         mem_mb=16000,
         runtime="12h",
     params:
-        code=lambda wildcards: code_fingerprint(
-            "sunflow.stages.reference_energies", f"sunflow.relaxation.{wildcards.potential}"
-        ),
+        settings=lambda wildcards: as_json(relaxation_settings(wildcards)),
+        code=code_of_potential("reference_energies"),
         versions=pinned("chgnet", "ase", "pymatgen", "pymatgen-core"),
     shell:
-        "python -m sunflow.stages.reference_energies --potential {wildcards.potential}"
+        "python -m sunflow.stages.reference_energies --settings {params.settings:q}"
         " --crystals {input.crystals} --threads {threads} --output {output} > {log} 2>&1"
 
 
@@ -76,11 +75,11 @@ rule hull:
         crystals=expand("results/{{dataset}}/crystals/{split}.parquet", split=SPLITS),
         files=hull_files,
     output:
-        "results/{dataset}/hull/{potential}.parquet",
+        "results/{dataset}/hull/{relaxer}.parquet",
     log:
-        "logs/{dataset}/hull/{potential}.log",
+        "logs/{dataset}/hull/{relaxer}.log",
     benchmark:
-        "logs/{dataset}/hull/{potential}.benchmark.tsv"
+        "logs/{dataset}/hull/{relaxer}.benchmark.tsv"
     conda:
         "../../envs/crystals.yaml"
     threads: 1
@@ -99,7 +98,7 @@ rule hull:
 rule energy_above_hull:
     input:
         relaxed="results/{dataset}/{generator}/{task}/{relaxer}/relaxed.parquet",
-        hull=hull_of_relaxer,
+        hull="results/{dataset}/hull/{relaxer}.parquet",
     output:
         "results/{dataset}/{generator}/{task}/{relaxer}/energy_above_hull.csv",
     log:

@@ -1,8 +1,8 @@
 """The settings of training, sampling, relaxation and judgement."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sunflow.configuration.values import (
     Count,
@@ -17,6 +17,7 @@ from sunflow.configuration.values import (
     Steps,
     wrong_keys,
 )
+from sunflow.registry import POTENTIALS
 
 
 class Training(Section):
@@ -65,14 +66,26 @@ class Relaxation(Section):
     max_force: Positive = Field(default=0.02, description="eV/Å; converged when no force or cell gradient exceeds it.")
     max_steps: Count = Field(default=500, description="Not converged after so many steps.")
     timeout: Positive = Field(default=600.0, description="Seconds that one crystal may take.")
+    optimizer: Literal["lbfgs", "fire"] = Field(default="lbfgs", description="lbfgs needs fewest steps; papers use fire.")
+    overlaps: Literal["fail", "push_apart"] = Field(
+        default="fail", description="Crystals with overlapping atoms fail, or their atoms are pushed apart first."
+    )
     parts: Count = Field(default=8, description="Jobs that the crystals are spread over.")
 
 
 class Relaxer(Relaxation):
     """A potential and how it is used."""
 
-    potential: Literal["chgnet"] = Field(description="Machine-learned potential.")
+    potential: str = Field(description="Machine-learned potential, or import path of an ASE calculator.")
+    arguments: dict[str, Any] = Field(default={}, description="What the potential is loaded with.")
     datasets: dict[KnownDataset, Relaxation] = Field(default={}, description="What differs for a dataset.")
+
+    @field_validator("potential")
+    @classmethod
+    def _exists(cls, name: str) -> str:
+        if "." not in name and name not in POTENTIALS:
+            raise ValueError(f"must be one of {', '.join(POTENTIALS)}, or the import path of an ASE calculator")
+        return name
 
 
 class Sun(Section):

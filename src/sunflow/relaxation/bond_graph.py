@@ -1,57 +1,67 @@
-"""Which atoms of a crystal are bonded, and which bonds enclose an angle."""
+"""Which atoms of crystals are bonded, and which bonds enclose an angle."""
 
 from dataclasses import dataclass
 
-import numpy as np
-from pymatgen.optimization.neighbors import find_points_in_spheres
+import torch
+from jaxtyping import Bool, Float64, Int64
+from torch import Tensor
+
+from sunflow.relaxation.neighbors import Pairs
 
 
 @dataclass(frozen=True)
 class BondGraph:
-    """The bonds of a crystal, each once, seen from both of its ends, and the angles between short ones.
+    """Bonds, each seen from both of its ends, and the angles between short ones.
+
+    End b is bond b seen from its first atom, end `bonds` + b the same bond seen from its second.
 
     Attributes:
-        first: (bonds,) atom where the bond begins.
-        second: (bonds,) atom where it ends.
-        vectors: (bonds, 3) from the first atom to the image of the second, in Å.
-        angle_atom: (angles,) atom at the vertex.
-        angle_ends: (angles, 2) the two bond ends there; end b is bond b seen from its first atom and
-            end `bonds` + b the same bond seen from its second.
+        center: Atom that an end belongs to.
+        neighbor: Atom at the other end of its bond.
+        angle_atom: Atom at the vertex of an angle.
+        angle_end: One of the two ends there.
+        angle_other_end: The other.
+        angle_bond: Bond of the first end.
+        angle_other_bond: Bond of the second.
     """
 
-    first: np.ndarray
-    second: np.ndarray
-    vectors: np.ndarray
-    angle_atom: np.ndarray
-    angle_ends: np.ndarray
+    center: Int64[Tensor, " ends"]
+    neighbor: Int64[Tensor, " ends"]
+    angle_atom: Int64[Tensor, " angles"]
+    angle_end: Int64[Tensor, " angles"]
+    angle_other_end: Int64[Tensor, " angles"]
+    angle_bond: Int64[Tensor, " angles"]
+    angle_other_bond: Int64[Tensor, " angles"]
 
 
-def bond_graph(positions: np.ndarray, lattice: np.ndarray, cutoff: float, angle_cutoff: float) -> BondGraph:
-    """The graph of atoms at `positions`: bonds up to `cutoff`, angles between bonds up to `angle_cutoff`; all in Å."""
-    positions, lattice = np.ascontiguousarray(positions), np.ascontiguousarray(lattice)
-    periodic = np.ones(3, dtype=np.int64)
-    first, second, images, lengths = find_points_in_spheres(
-        positions, positions, r=cutoff, pbc=periodic, lattice=lattice, tol=1e-8
+def bond_graph(bonds: Pairs, lengths: Float64[Tensor, " pairs"], angle_cutoff: float, num_atoms: int) -> BondGraph:
+    """The graph of these bonds, with angles between bonds shorter than `angle_cutoff`; lengths in Å."""
+    center = torch.cat([bonds.first, bonds.second])
+    atom, end, other_end = _angles(center, lengths.repeat(2) < angle_cutoff, num_atoms)
+    num_bonds = len(lengths)
+    return BondGraph(
+        center=center,
+        neighbor=torch.cat([bonds.second, bonds.first]),
+        angle_atom=atom,
+        angle_end=end,
+        angle_other_end=other_end,
+        angle_bond=end % num_bonds if num_bonds else end,
+        angle_other_bond=other_end % num_bonds if num_bonds else end,
     )
-    once = _seen_from_one_end(first, second, images) & (lengths > 1e-8)
-    first, second, images, lengths = first[once], second[once], images[once], lengths[once]
-    vectors = positions[second] + images @ lattice - positions[first]
-    angle_atom, angle_ends = _angles(first, second, lengths < angle_cutoff)
-    return BondGraph(first, second, vectors, angle_atom, angle_ends)
 
 
-def _seen_from_one_end(first: np.ndarray, second: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """True for one of the two directions in which a neighbour list holds every bond."""
-    x, y, z = images.T
-    forward = np.where(x != 0, x > 0, np.where(y != 0, y > 0, z > 0))
-    return (first < second) | ((first == second) & forward)
-
-
-def _angles(first: np.ndarray, second: np.ndarray, short: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All ordered pairs of different short bond ends at the same atom."""
-    ends = np.flatnonzero(np.concatenate([short, short]))
-    atoms = np.concatenate([first, second])[ends]
-    shared = atoms[:, None] == atoms
-    np.fill_diagonal(shared, False)
-    one, other = np.nonzero(shared)
-    return atoms[one], np.stack([ends[one], ends[other]], axis=1)
+def _angles(
+    center: Int64[Tensor, " ends"], short: Bool[Tensor, " ends"], num_atoms: int
+) -> tuple[Int64[Tensor, " angles"], Int64[Tensor, " angles"], Int64[Tensor, " angles"]]:
+    """All ordered pairs of different short ends at the same atom: the atom, one end, the other end."""
+    ends = short.nonzero().squeeze(1)
+    ends = ends[torch.argsort(center[ends], stable=True)]
+    atoms = center[ends]
+    group_sizes = torch.bincount(atoms, minlength=num_atoms)
+    group_starts = group_sizes.cumsum(0) - group_sizes
+    partners = group_sizes[atoms]
+    one = torch.repeat_interleave(torch.arange(len(ends), device=ends.device), partners)
+    number = torch.arange(len(one), device=ends.device) - (partners.cumsum(0) - partners)[one]
+    other = group_starts[atoms[one]] + number
+    one, other = one[one != other], other[one != other]
+    return atoms[one], ends[one], ends[other]

@@ -1,40 +1,36 @@
 """CHGNet 0.3.0: its weights come with the `chgnet` package, which itself is never imported (that takes seconds)."""
 
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from sunflow.provenance import file_hash
+from sunflow.relaxation.potential import MP2020
 
 if TYPE_CHECKING:
-    from sunflow.relaxation.chgnet_calculator import CHGNetCalculator, CHGNetModel
+    from sunflow.relaxation.chgnet_evaluator import CHGNetEvaluator
 
 VERSION = "0.3.0"
 
 
 class CHGNet:
-    """The potential; its weights are read when the first calculator is asked for."""
+    """The potential; its weights are read when an evaluator is asked for."""
 
     name = f"chgnet-{VERSION}"
     atomic_numbers = frozenset(range(1, 95))
+    energy_scale = MP2020
 
     def __init__(self, weights_file: Path) -> None:
         self.weights_file = weights_file
         self.weights_hash = file_hash(weights_file)
 
-    @cached_property
-    def model(self) -> "CHGNetModel":
-        """The network, shared by all calculators."""
-        from sunflow.relaxation.chgnet_calculator import CHGNetModel
+    def evaluator(self, device: torch.device) -> "CHGNetEvaluator":
+        """The network on a device."""
+        from sunflow.relaxation.chgnet_evaluator import CHGNetEvaluator
 
-        return CHGNetModel(self.weights_file)
-
-    def calculator(self) -> "CHGNetCalculator":
-        """A new ASE calculator, on a GPU where there is one."""
-        from sunflow.relaxation.chgnet_calculator import CHGNetCalculator
-
-        return CHGNetCalculator(self.model)
+        return CHGNetEvaluator(self.weights_file, device)
 
 
 def load() -> CHGNet:

@@ -5,11 +5,8 @@ concatenated atoms, bonds and angles, each kind is multiplied by its own block o
 bonds or angles, so that an atom's share is computed once and not once per bond.
 """
 
-from dataclasses import dataclass
-
-import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,37 +16,6 @@ DIM = 64
 """Features of an atom, a bond or an angle."""
 Weights = dict[str, Tensor]
 """The state of the package's model, by its names."""
-
-
-@dataclass(frozen=True)
-class Bonds:
-    """Indices of a bond graph; an end is a bond seen from one of its two atoms (all first atoms, then all second)."""
-
-    center: Int[Tensor, " ends"]
-    neighbor: Int[Tensor, " ends"]
-    bond: Int[Tensor, " ends"]
-    angle_atom: Int[Tensor, " angles"]
-    angle_end: Int[Tensor, " angles"]
-    angle_other_end: Int[Tensor, " angles"]
-    angle_bond: Int[Tensor, " angles"]
-    angle_other_bond: Int[Tensor, " angles"]
-
-    @classmethod
-    def of(cls, graph: BondGraph, device: torch.device) -> "Bonds":
-        """The tensors of this graph on `device`."""
-        bond = np.tile(np.arange(len(graph.first)), 2)
-        end, other_end = graph.angle_ends.T
-        indices = (
-            np.concatenate([graph.first, graph.second]),
-            np.concatenate([graph.second, graph.first]),
-            bond,
-            graph.angle_atom,
-            end,
-            other_end,
-            bond[end],
-            bond[other_end],
-        )
-        return cls(*(torch.tensor(index, dtype=torch.int64, device=device) for index in indices))
 
 
 class RadialBasis(nn.Module):
@@ -140,14 +106,14 @@ class AtomConvolution(nn.Module):
         self.message = GatedLayers(weights, f"{name}.twoBody_atom", has_hidden_layer=True)
         self.register_buffer("outward", weights[f"{name}.mlp_out.layers.1.weight"].T)
 
-    def forward(self, atoms: Tensor, bonds: Tensor, bond_weights: Tensor, graph: Bonds) -> Float[Tensor, "atoms dim"]:
+    def forward(self, atoms: Tensor, bonds: Tensor, bond_weights: Tensor, graph: BondGraph) -> Float[Tensor, "atoms dim"]:
         """The atoms' new features."""
         shares = (
             self.message.share(0, atoms)[graph.center]
-            + self.message.share(1, bonds)[graph.bond]
+            + self.message.share(1, bonds).repeat(2, 1)
             + self.message.share(2, atoms)[graph.neighbor]
         )
-        messages = self.message(shares) * bond_weights[graph.bond]
+        messages = self.message(shares) * bond_weights.repeat(2, 1)
         return atoms + torch.zeros_like(atoms).index_add(0, graph.center, messages) @ self.outward
 
 
@@ -162,7 +128,7 @@ class BondConvolution(nn.Module):
         self.register_buffer("outward", weights[f"{name}.mlp_out.layers.1.weight"].T)
 
     def forward(
-        self, atoms: Tensor, bonds: Tensor, bond_weights: Tensor, angles: Tensor, graph: Bonds
+        self, atoms: Tensor, bonds: Tensor, bond_weights: Tensor, angles: Tensor, graph: BondGraph
     ) -> Float[Tensor, "bonds dim"]:
         """The bonds' new features."""
         messages = self.message(_angle_shares(self.message, atoms, bonds, angles, graph))
@@ -177,12 +143,12 @@ class AngleUpdate(nn.Module):
         super().__init__()
         self.message = GatedLayers(weights, f"{name}.twoBody_bond", has_hidden_layer=False)
 
-    def forward(self, atoms: Tensor, bonds: Tensor, angles: Tensor, graph: Bonds) -> Float[Tensor, "angles dim"]:
+    def forward(self, atoms: Tensor, bonds: Tensor, angles: Tensor, graph: BondGraph) -> Float[Tensor, "angles dim"]:
         """The angles' new features."""
         return angles + self.message(_angle_shares(self.message, atoms, bonds, angles, graph))
 
 
-def _angle_shares(message: GatedLayers, atoms: Tensor, bonds: Tensor, angles: Tensor, graph: Bonds) -> Tensor:
+def _angle_shares(message: GatedLayers, atoms: Tensor, bonds: Tensor, angles: Tensor, graph: BondGraph) -> Tensor:
     return (
         message.share(0, bonds)[graph.angle_bond]
         + message.share(1, bonds)[graph.angle_other_bond]

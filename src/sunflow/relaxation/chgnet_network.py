@@ -5,20 +5,20 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sunflow.relaxation.bond_graph import BondGraph
 from sunflow.relaxation.chgnet_layers import (
     DIM,
     AngleBasis,
     AngleUpdate,
     AtomConvolution,
     BondConvolution,
-    Bonds,
     RadialBasis,
     Weights,
 )
 
 
 class CHGNetNetwork(nn.Module):
-    """Total energy of one crystal.
+    """Energies of the atoms of crystals.
 
     Args:
         weights: The state of the package's model, by its names.
@@ -49,9 +49,9 @@ class CHGNetNetwork(nn.Module):
         self.requires_grad_(False)
 
     def forward(
-        self, atomic_numbers: Int[Tensor, " atoms"], vectors: Float[Tensor, "bonds 3"], graph: Bonds
-    ) -> Float[Tensor, ""]:
-        """Energy in eV, from the vectors of the bonds in Å.
+        self, atomic_numbers: Int[Tensor, " atoms"], vectors: Float[Tensor, "bonds 3"], graph: BondGraph
+    ) -> Float[Tensor, " atoms"]:
+        """Every atom's share of the energy in eV, from the vectors of the bonds in Å.
 
         Vectors of double precision keep it up to the angles, whose derivative single precision spoils near 180°.
         """
@@ -72,7 +72,7 @@ class CHGNetNetwork(nn.Module):
                 bonds = self.bond_layers[i](atoms, bonds, short_bond_weights, angles, graph)
                 angles = self.angle_layers[i](atoms, bonds, angles, graph) if i < 2 else angles
         atoms = self.atom_layers[3](atoms, bonds, bond_weights, graph)
-        return self._site_energies(atoms).sum() + self.reference_energies(atomic_numbers - 1).sum()
+        return (self._site_energies(atoms) + self.reference_energies(atomic_numbers - 1)).squeeze(1)
 
     def _site_energies(self, atoms: Float[Tensor, "atoms dim"]) -> Float[Tensor, "atoms 1"]:
         features = self.norm(atoms)
@@ -81,7 +81,7 @@ class CHGNetNetwork(nn.Module):
         return self.readout[-1](features)
 
 
-def _angles(directions: Float[Tensor, "bonds 3"], graph: Bonds) -> Float[Tensor, " angles"]:
+def _angles(directions: Float[Tensor, "bonds 3"], graph: BondGraph) -> Float[Tensor, " angles"]:
     """Angle between two arms; the cosine is drawn in a little from ±1, as it was in the training."""
     arms = torch.cat([directions, -directions])
     cosines = (arms[graph.angle_end] * arms[graph.angle_other_end]).sum(dim=1)

@@ -2,16 +2,55 @@
 
 import difflib
 import importlib
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-POTENTIALS = {
-    "chgnet": "sunflow.relaxation.chgnet",
-}
-"""Name in the configuration → module with a function `load`."""
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from sunflow.crystals.crystal import Crystal
+from sunflow.registry import POTENTIALS
+from sunflow.relaxation.geometry import Geometry
+
+MP2020 = "MP2020"
+"""Total energies of PBE(+U) with the Materials Project's corrections of 2020 applied: the scale of its hull."""
 
 
-class EvaluationError(Exception):
-    """The potential has no energy for this arrangement of atoms; the message is the reason, for people."""
+@dataclass(frozen=True)
+class Evaluation:
+    """Energies and their derivatives.
+
+    Attributes:
+        energies: Total energies, in eV.
+        forces: On every atom, in eV/Å.
+        stresses: Derivative of the energy to the strain over the volume, in eV/Å³, symmetric; tension is positive.
+        refusals: Reason by index of the crystals for which the potential has no energy; their values mean nothing.
+    """
+
+    energies: Float64[Tensor, " crystals"]
+    forces: Float64[Tensor, "atoms 3"]
+    stresses: Float64[Tensor, "crystals 3 3"]
+    refusals: dict[int, str]
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """A potential ready to work in this process, that may remember neighbour lists between calls.
+
+    Attributes:
+        device: Where its tensors live.
+    """
+
+    device: torch.device
+
+    def evaluate(self, geometry: Geometry) -> Evaluation:
+        """Energies, forces and stresses of all crystals; none depends on what else is in the batch."""
+        ...
+
+    def size(self, crystal: Crystal) -> float:
+        """How much work and memory a crystal takes, in bonds."""
+        ...
 
 
 @runtime_checkable
@@ -22,24 +61,39 @@ class Potential(Protocol):
         name: Name and version, as written into results.
         weights_hash: SHA-256 of the weights; energies of different weights must not meet in one hull.
         atomic_numbers: The elements it knows.
+        energy_scale: Which energies it was trained on, such as `MP2020`; None where that is not known.
     """
 
     name: str
     weights_hash: str
     atomic_numbers: frozenset[int]
+    energy_scale: str | None
 
-    def calculator(self) -> Any:
-        """A new ASE calculator that raises `EvaluationError` where the potential has no energy."""
+    def evaluator(self, device: torch.device) -> Evaluator:
+        """A new evaluator on a device."""
         ...
 
 
-def load_potential(name: str) -> Potential:
-    """The potential that the configuration calls `name`.
+def load_potential(name: str, arguments: dict[str, Any] | None = None) -> Potential:
+    """The potential that the configuration calls `name`, or the ASE calculator at this import path.
+
+    Args:
+        name: As in the configuration.
+        arguments: What its `load` takes, such as `weights`.
 
     Raises:
-        ValueError: There is no such potential.
+        ValueError: There is no such potential, or it does not take these arguments.
+        FileNotFoundError: Its weights are missing.
     """
+    arguments = arguments or {}
+    if "." in name:
+        from sunflow.relaxation.ase_potential import load
+
+        return load(name, **arguments)
     if name not in POTENTIALS:
         nearest = difflib.get_close_matches(name, POTENTIALS, n=1) or list(POTENTIALS)
         raise ValueError(f"no potential is called {name!r}: the nearest name is {nearest[0]!r}")
-    return importlib.import_module(POTENTIALS[name]).load()
+    try:
+        return importlib.import_module(POTENTIALS[name]).load(**arguments)
+    except TypeError as error:
+        raise ValueError(f"the potential {name!r} does not take these arguments: {error}") from error

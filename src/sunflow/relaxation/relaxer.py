@@ -1,125 +1,116 @@
-"""Move atoms and cell to the nearest minimum of a potential's energy."""
+"""Move atoms and cells of many crystals to the nearest minima of a potential's energy."""
 
-import time
-from dataclasses import replace
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-from ase import Atoms
-from ase.optimize import FIRE
+import torch
 
 from sunflow.crystals.crystal import Crystal
-from sunflow.relaxation.cell_filter import LogStrainFilter
-from sunflow.relaxation.potential import EvaluationError, Potential
-from sunflow.relaxation.screening import why_not, why_not_cell, why_not_positions
+from sunflow.relaxation.capacity import Capacity, is_out_of_memory
+from sunflow.relaxation.descent import Descent, Landing
+from sunflow.relaxation.fire import FIRE
+from sunflow.relaxation.flight import Flight
+from sunflow.relaxation.lbfgs import LBFGS
+from sunflow.relaxation.limits import Limits
+from sunflow.relaxation.optimizer import Optimizer
+from sunflow.relaxation.potential import Evaluator, Potential
+from sunflow.relaxation.push_apart import pushed_apart
+from sunflow.relaxation.screening import why_not
 
-TIME_STEP = 0.3
-"""ASE's first step of 0.1 needs half as many steps again to reach the same minima."""
-MAX_ENERGY = 1e3
-"""eV/atom, either sign; beyond it lies no matter."""
-MAX_FORCE = 1e5
-"""eV/Å; beyond it the optimiser's steps mean nothing."""
+logger = logging.getLogger(__name__)
+OPTIMIZERS: dict[str, type[LBFGS] | type[FIRE]] = {"lbfgs": LBFGS, "fire": FIRE}
+CAREFUL_TIME_STEP, CAREFUL_STEP = 0.02, 0.02
 
 
-def relax_crystal(crystal: Crystal, potential: Potential, max_force: float, max_steps: int, timeout: float) -> Crystal:
-    """Relax atoms and cell by FIRE until forces and cell gradient are below `max_force`.
+class Relaxer:
+    """A potential on a device.
 
     Args:
-        crystal: What to relax; one that has failed already is returned as it is.
         potential: Whose energy is minimised.
-        max_force: eV/Å, for the force on every atom and the cell's gradient per atom, as ASE's filters scale it.
-        max_steps: Steps of the optimiser.
-        timeout: Seconds.
-
-    Returns:
-        The final structure, with the properties `energy_per_atom` (eV/atom), `max_force` (eV/Å) and `steps`; its
-        status is `ok`, `not_converged` (step limit or time-out) or `failed`, and the reason says why.
+        limits: How, and how far.
+        device: Where it works; a GPU where there is one, unless said otherwise.
     """
-    if crystal.status == "failed":
-        return crystal
-    if reason := why_not(crystal, potential.atomic_numbers):
-        return crystal.failed(reason)
-    try:
-        return _minimised(crystal, potential, max_force, max_steps, timeout)
-    except EvaluationError as error:
-        return crystal.failed(str(error))
 
+    def __init__(self, potential: Potential, limits: Limits, device: torch.device | None = None) -> None:
+        self.potential, self.limits = potential, limits
+        self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.evaluator = potential.evaluator(self.device)
+        self.capacity = Capacity(self.device)
 
-def single_point(crystal: Crystal, potential: Potential) -> Crystal:
-    """The crystal with its `energy_per_atom` (eV/atom) and `max_force` (eV/Å), or failed with the reason."""
-    if crystal.status == "failed":
-        return crystal
-    if reason := why_not(crystal, potential.atomic_numbers):
-        return crystal.failed(reason)
-    try:
-        return _evaluated(crystal, potential)[0]
-    except EvaluationError as error:
-        return crystal.failed(str(error))
+    def relax(self, crystals: Sequence[Crystal]) -> Iterator[Crystal]:
+        """Yield every crystal once, in the order in which they finish, each after the frames of its trajectory.
 
+        Its status is `ok`, `not_converged` (step limit or time-out) or `failed`, and the reason says why; one that
+        has failed already stays as it is. Properties: `energy_per_atom` and `initial_energy_per_atom` (eV/atom),
+        `max_force` (eV/Å), `max_stress` (GPa), `steps`, `attempts`, `rmsd` (Å), `volume_change` (relative),
+        `space_group` and `space_group_initial` (at 0.1 Å).
+        """
+        waiting: deque[Descent] = deque()
+        for crystal in crystals:
+            begin = self._screened(crystal)
+            if begin.status == "failed":
+                yield begin
+            else:
+                waiting.append(Descent(crystal, begin))
+        astray: list[Descent] = []
+        for landing in self._descend(waiting, OPTIMIZERS[self.limits.optimizer]()):
+            if landing.is_astray:
+                astray.append(landing.descent)
+            else:
+                yield from (*landing.descent.frames, landing.crystal)
+        for descent in astray:
+            again = Descent(descent.given, self._screened(descent.given), attempt=2)
+            for landing in self._descend(deque([again]), FIRE(CAREFUL_TIME_STEP, CAREFUL_STEP)):
+                yield from (*landing.descent.frames, landing.crystal)
 
-def _minimised(crystal: Crystal, potential: Potential, max_force: float, max_steps: int, timeout: float) -> Crystal:
-    """The crystal at the end of the descent.
+    def _screened(self, crystal: Crystal) -> Crystal:
+        """Where the descent begins, or the crystal failed with the reason why there is none."""
+        if crystal.status == "failed":
+            return crystal
+        if self.limits.overlaps == "push_apart":
+            crystal = pushed_apart(crystal)
+        reason = why_not(crystal, self.potential.atomic_numbers)
+        return crystal.failed(reason) if reason else crystal
 
-    The optimiser measures the cell's gradient against the cell it started with, so it starts anew until a fresh
-    evaluation of the very crystal that is returned finds all forces small.
-    """
-    deadline = time.monotonic() + timeout
-    steps, reason = 0, ""
-    crystal, force = _evaluated(crystal, potential)
-    while force > max_force and not reason:
-        atoms = _to_atoms(crystal, potential)
-        optimizer = FIRE(LogStrainFilter(atoms), logfile=None, dt=TIME_STEP)
-        for _ in optimizer.irun(fmax=max_force, steps=max_steps - steps):
-            _guard(atoms)
-            if time.monotonic() > deadline:
-                break
-        steps += optimizer.nsteps
-        crystal = _moved(crystal, atoms)
-        if overlap := why_not_positions(crystal):
-            raise EvaluationError(f"numerical failure: {overlap}")
-        crystal, force = _evaluated(crystal, potential)
-        if force > max_force and ((late := time.monotonic() > deadline) or steps >= max_steps):
-            reason = f"{'time-out' if late else 'step limit'}: forces of {force:.2g} eV/Å after {steps} steps"
-    crystal = crystal.with_properties(steps=steps)
-    return replace(crystal, status="not_converged", reason=reason) if reason else crystal
+    def _descend(self, waiting: deque[Descent], optimizer: Optimizer) -> Iterator[Landing]:
+        """All ways down, as many at a time as fit; who waits enters when others have left."""
+        flight = Flight(self.evaluator, optimizer, self.limits)
+        size = 0.0
+        while waiting or flight.descents:
+            boarding = []
+            while waiting and (not (flight.descents or boarding) or size + self._size(waiting[0]) <= self.capacity.bonds):
+                boarding.append(waiting.popleft())
+                size += self._size(boarding[-1])
+            if boarding:
+                flight.board(boarding)
+            try:
+                landings = flight.advance()
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                yield from self._make_room(flight, waiting, size, optimizer)
+                size = 0.0
+                continue
+            self.capacity.learn(size)
+            yield from landings
+            size -= sum(self._size(landing.descent) for landing in landings)
 
+    def _make_room(
+        self, flight: Flight, waiting: deque[Descent], size: float, optimizer: Optimizer
+    ) -> Iterator[Landing]:
+        """Send all back to the queue and halve the batch; a crystal that does not even fit alone goes to the CPU."""
+        descents = flight.unload()
+        self.capacity.halve(size)
+        if len(descents) > 1:
+            logger.warning("out of memory with %d crystals at once: on with half of them", len(descents))
+            waiting.extendleft(reversed(descents))
+        elif self.device.type != "cpu":
+            logger.warning("out of memory with one crystal, %s: it goes to the CPU", descents[0].given.crystal_id)
+            on_cpu = Relaxer(self.potential, self.limits, torch.device("cpu"))
+            yield from on_cpu._descend(deque(descents), optimizer)
+        else:
+            yield Landing(descents[0], descents[0].failed("out of memory"))
 
-def _guard(atoms: Atoms) -> None:
-    """Stop a run that has left the realm of crystals.
-
-    Raises:
-        EvaluationError: Energy, forces or cell are absurd.
-    """
-    if reason := why_not_cell(atoms.cell.array, len(atoms)):
-        raise EvaluationError(f"numerical failure: {reason}")
-    energy, force = atoms.get_potential_energy() / len(atoms), np.abs(atoms.get_forces()).max()
-    if not (abs(energy) < MAX_ENERGY and force < MAX_FORCE):
-        raise EvaluationError(f"numerical failure: {energy:.3g} eV/atom, {force:.3g} eV/Å")
-
-
-def _evaluated(crystal: Crystal, potential: Potential) -> tuple[Crystal, float]:
-    """The crystal with its energy and largest force, from a fresh evaluation, and that force again.
-
-    Raises:
-        EvaluationError: The potential has no energy for it, or an absurd one.
-    """
-    atoms = _to_atoms(crystal, potential)
-    _guard(atoms)
-    energy = float(atoms.get_potential_energy()) / len(atoms)
-    force = float(np.linalg.norm(LogStrainFilter(atoms).get_forces(), axis=1).max())
-    return crystal.with_properties(energy_per_atom=energy, max_force=force), force
-
-
-def _to_atoms(crystal: Crystal, potential: Potential) -> Atoms:
-    return Atoms(
-        numbers=crystal.atomic_numbers,
-        scaled_positions=crystal.frac_coords,
-        cell=crystal.lattice,
-        pbc=True,
-        calculator=potential.calculator(),
-    )
-
-
-def _moved(crystal: Crystal, atoms: Atoms) -> Crystal:
-    frac_coords = np.mod(np.linalg.solve(atoms.cell.array.T, atoms.positions.T).T, 1.0)
-    frac_coords[frac_coords == 1.0] = 0.0
-    return replace(crystal, lattice=atoms.cell.array.copy(), frac_coords=frac_coords)
+    def _size(self, descent: Descent) -> float:
+        return self.evaluator.size(descent.begin)

@@ -32,16 +32,30 @@ def why_not_cell(lattice: np.ndarray, num_atoms: int) -> str:
     """Why a cell (rows a, b, c in Å) is absurd; empty if it is not."""
     if not np.isfinite(lattice).all():
         return "absurd cell: not finite"
-    longest = np.linalg.norm(lattice, axis=1).max()
+    longest, volume, spacing = (measure.item() for measure in _measures(lattice[None], np.array([num_atoms])))
     if longest > MAX_LENGTH:
         return f"absurd cell: an edge of {longest:.4g} Å, more than {MAX_LENGTH:g}"
-    volume = abs(np.linalg.det(lattice)) / num_atoms
     if not MIN_VOLUME <= volume <= MAX_VOLUME:
         return f"absurd cell: {volume:.3g} Å³ per atom, not between {MIN_VOLUME:g} and {MAX_VOLUME:g}"
-    spacing = 1 / np.linalg.norm(np.linalg.inv(lattice), axis=0).max()
     if spacing < MIN_SPACING:
         return f"absurd cell: {spacing:.2g} Å between lattice planes, less than {MIN_SPACING:g}"
     return ""
+
+
+def absurd_cells(lattices: np.ndarray, num_atoms: np.ndarray) -> np.ndarray:
+    """For each of many cells (crystals, 3, 3), whether `why_not_cell` has something to say."""
+    longest, volume, spacing = _measures(lattices, num_atoms)
+    sane = (longest <= MAX_LENGTH) & (volume >= MIN_VOLUME) & (volume <= MAX_VOLUME) & (spacing >= MIN_SPACING)
+    return ~sane
+
+
+def _measures(lattices: np.ndarray, num_atoms: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Longest edge (Å), volume per atom (Å³) and smallest distance between lattice planes (Å)."""
+    faces = np.cross(np.roll(lattices, -1, axis=-2), np.roll(lattices, -2, axis=-2))
+    volume = np.abs((lattices[..., 0, :] * faces[..., 0, :]).sum(axis=-1))
+    largest_face = np.linalg.norm(faces, axis=-1).max(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.linalg.norm(lattices, axis=-1).max(axis=-1), volume / num_atoms, volume / largest_face
 
 
 def why_not_positions(crystal: Crystal) -> str:

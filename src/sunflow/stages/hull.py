@@ -4,7 +4,8 @@ import logging
 from pathlib import Path
 
 from sunflow.crystals.files import read_crystals
-from sunflow.evaluation.hull_sources import KINDS, HullError
+from sunflow.evaluation.hull_elements import HullError
+from sunflow.evaluation.hull_sources import KINDS
 from sunflow.stages.command import StageError, run
 
 logger = logging.getLogger(__name__)

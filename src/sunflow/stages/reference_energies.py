@@ -1,10 +1,10 @@
-"""Energies of a dataset's crystals and of the elements by one potential: the points of a self-consistent hull."""
+"""Energies of a dataset's crystals and of the elements, relaxed as the samples are: the points of a self-consistent hull."""
 
 import json
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,33 +17,37 @@ from sunflow.crystals.structures import reduced_formula
 from sunflow.journal import Journal
 from sunflow.provenance import code_fingerprint, file_hash, stamp
 from sunflow.relaxation.elements import elemental_crystals
-from sunflow.relaxation.parallel import Load, evaluate_all, loader, relax_all
-from sunflow.relaxation.potential import POTENTIALS, Potential
+from sunflow.registry import module_of
+from sunflow.relaxation.parallel import relax_all
+from sunflow.relaxation.potential import Potential
 from sunflow.stages.command import run
-from sunflow.stages.relax import named_potential
+from sunflow.stages.relax import named_potential, signature, taken_apart
 
 logger = logging.getLogger(__name__)
 
 Row = dict[str, str | float | None]
 
 
-def reference_energies(potential: str, crystals: list[Path], threads: int, output: Path) -> None:
+def reference_energies(settings: dict, crystals: list[Path], threads: int, output: Path) -> None:
     """Write `entry_id, formula, energy_per_atom (eV/atom), source, status, reason`, one row per crystal.
 
-    Sources: `dataset` (energies that the file ships, where they are of this very potential), `single_point`, and
+    Settings: those of the relaxer, as for the stage `relax`; equal treatment lets systematic errors cancel.
+    Sources: `shipped` (energies that the file holds, where they are of this very potential), `relaxed`, and
     `element`: the lowest of the relaxed structure types tried for an element for which the dataset ships nothing.
     """
-    known = named_potential(potential)
-    code = code_fingerprint("sunflow.stages.reference_energies", POTENTIALS[potential])
-    work = stamp([file_hash(path) for path in crystals], known.weights_hash, code)
-    shipped, unknown = _shipped_and_unknown(crystals, known)
+    load, limits = taken_apart(settings)
+    potential = named_potential(load)
+    code = code_fingerprint("sunflow.stages.reference_energies", module_of(settings["potential"]))
+    work = stamp(settings, [file_hash(path) for path in crystals], potential.weights_hash, code)
+    shipped, unknown = _shipped_and_unknown(crystals, potential)
+    candidates = _elements(shipped + unknown, shipped, potential)
     with Journal(output.with_name(f".{output.name}.journal"), work) as journal:
-        evaluated = evaluate_all(unknown, loader(potential), journal, threads)
-        elements = _elements(shipped, unknown, known, loader(potential), journal, threads)
-        rows = [_row(crystal, "dataset") for crystal in shipped]
-        rows += [_row(crystal, "single_point") for crystal in evaluated]
-        rows += [_row(crystal, "element") for crystal in elements]
-        _write(output, rows, {"potential": known.name, "weights_hash": known.weights_hash})
+        relaxed = relax_all([*unknown, *candidates], load, limits, journal, threads)
+        of_dataset, of_elements = relaxed[: len(unknown)], relaxed[len(unknown) :]
+        rows = [_row(crystal, "shipped") for crystal in shipped]
+        rows += [_row(crystal, "relaxed") for crystal in of_dataset]
+        rows += [_row(crystal, "element") for crystal in _lowest_of_each_element(of_elements)]
+        _write(output, rows, signature(potential))
         journal.remove()
 
 
@@ -60,42 +64,32 @@ def _shipped_and_unknown(paths: list[Path], potential: Potential) -> tuple[list[
     return shipped, unknown
 
 
-def _elements(
-    shipped: list[Crystal],
-    unknown: list[Crystal],
-    potential: Potential,
-    load: Load,
-    journal: Journal,
-    threads: int,
-) -> list[Crystal]:
-    """The lowest structure type of every element of the dataset that has no shipped crystal of its own."""
-    occurring = {number for crystal in shipped + unknown for number in crystal.atomic_numbers.tolist()}
+def _elements(crystals: list[Crystal], shipped: list[Crystal], potential: Potential) -> list[Crystal]:
+    """Structure types of every element of the dataset that has no shipped crystal of its own."""
+    occurring = {number for crystal in crystals for number in crystal.atomic_numbers.tolist()}
     known = {crystal.atomic_numbers[0] for crystal in shipped if len(set(crystal.atomic_numbers.tolist())) == 1}
-    candidates = {
-        number: [
-            replace(crystal, crystal_id=f"element/{crystal.crystal_id}")
-            for crystal in elemental_crystals(chemical_symbols[number])
-        ]
-        for number in sorted((occurring - known) & potential.atomic_numbers)
-    }
     for number in sorted(occurring - potential.atomic_numbers):
         logger.warning("no energy of element %s: %s does not know it", chemical_symbols[number], potential.name)
-    everything = [crystal for group in candidates.values() for crystal in group]
-    relaxed = relax_all(
-        everything, load, max_force=0.02, max_steps=500, timeout=600.0, journal=journal, num_processes=threads
-    )
-    return [lowest for number in candidates if (lowest := _lowest(number, relaxed))]
+    return [
+        replace(crystal, crystal_id=f"element/{crystal.crystal_id}")
+        for number in sorted((occurring - known) & potential.atomic_numbers)
+        for crystal in elemental_crystals(chemical_symbols[number])
+    ]
 
 
-def _lowest(number: int, relaxed: list[Crystal]) -> Crystal | None:
-    """The candidate of lowest energy; one that still moved has an energy as well."""
-    group = [crystal for crystal in relaxed if number in crystal.atomic_numbers]
-    usable = [crystal for crystal in group if crystal.status != "failed"]
-    if not usable:
-        reasons = "; ".join(sorted({crystal.reason for crystal in group}))
-        logger.warning("no energy of element %s: %s", chemical_symbols[number], reasons)
-        return None
-    return replace(min(usable, key=_energy), status="ok", reason="")
+def _lowest_of_each_element(relaxed: list[Crystal]) -> list[Crystal]:
+    """The candidate of lowest energy for every element; one that still moved has an energy as well."""
+    groups: dict[int, list[Crystal]] = {}
+    for crystal in relaxed:
+        groups.setdefault(int(crystal.atomic_numbers[0]), []).append(crystal)
+    lowest = []
+    for number, group in groups.items():
+        if usable := [crystal for crystal in group if crystal.status != "failed"]:
+            lowest.append(min(usable, key=_energy))
+        else:
+            reasons = "; ".join(sorted({crystal.reason for crystal in group}))
+            logger.warning("no energy of element %s: %s", chemical_symbols[number], reasons)
+    return lowest
 
 
 def _energy(crystal: Crystal) -> float:
@@ -113,7 +107,7 @@ def _row(crystal: Crystal, source: str) -> Row:
     }
 
 
-def _write(path: Path, rows: list[Row], metadata: dict[str, str]) -> None:
+def _write(path: Path, rows: list[Row], metadata: dict[str, Any]) -> None:
     """The table as Parquet, with `metadata` where `read_metadata` finds it."""
     table = pa.Table.from_pylist(rows).replace_schema_metadata({"sunflow": json.dumps(metadata)})
     with atomic_path(path) as temporary:
