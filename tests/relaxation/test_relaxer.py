@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def test_a_crystal_finds_back_to_its_volume_and_energy(chgnet, given):
     assert moved.volume == pytest.approx(ideal.volume, rel=0.01)
     assert moved.volume == pytest.approx(given.volume, rel=0.06)
     assert moved.properties["energy_per_atom"] == pytest.approx(ideal.properties["energy_per_atom"], abs=1e-3)
-    assert moved.properties["space_group"] == ideal.properties["space_group"]
+    assert ideal.properties["space_group"] == ideal.properties["space_group_initial"]
     assert moved.properties["space_group_initial"] < ideal.properties["space_group_initial"]
 
 
@@ -95,7 +96,8 @@ def test_what_is_told_is_true_of_the_returned_structure(chgnet):
     assert told["volume_change"] == pytest.approx(end.volume / given.volume - 1)
     assert 0 < told["max_force"] <= 0.02 < start.properties["max_force"]
     assert 0.01 < told["rmsd"] < 0.3
-    assert (told["attempts"], again.properties["steps"], again.properties["rmsd"]) == (1, 0, 0.0)
+    assert (told["attempts"], again.properties["steps"]) == (1, 0)
+    assert again.properties["rmsd"] == pytest.approx(0, abs=1e-12)
     assert ((end.frac_coords >= 0) & (end.frac_coords < 1)).all()
 
 
@@ -129,8 +131,8 @@ def test_a_poisoned_member_changes_nothing_for_the_others(poison):
 def test_a_batch_with_a_poisoned_member_gives_the_results_of_solo_runs(chgnet):
     crystals = [perturbed(given, seed=2, name=str(n)) for n, given in enumerate(STRUCTURES)]
     squeezed = from_structure("poison", RUTILE.copy().apply_strain(-0.35, inplace=False))
-    *others, bad = relaxed([*crystals, squeezed], chgnet)
-    assert bad.properties["initial_energy_per_atom" if bad.status != "failed" else "attempts"] > 0
+    *others, bad = relaxed([*crystals, squeezed], chgnet, max_steps=40)
+    assert bad.status == "not_converged"
     for ours, crystal in zip(others, crystals, strict=True):
         solo = relaxed_alone(crystal, chgnet).properties["energy_per_atom"]
         assert ours.properties["energy_per_atom"] == pytest.approx(solo, abs=1e-5)
@@ -143,8 +145,8 @@ def test_finished_crystals_leave_and_waiting_ones_enter():
     assert [crystal.status for crystal in done] == ["ok"] * 8
     sizes = [len(batch) for batch in relaxer.evaluator.batches]
     assert max(sizes) == 3
-    assert len(sizes) < sum(crystal.properties["steps"] + 1 for crystal in done) / 2
-    assert sizes[:-20].count(3) > len(sizes[:-20]) * 0.9
+    assert len(sizes) < sum(crystal.properties["steps"] + 1 for crystal in done) * 0.6
+    assert sizes == sorted(sizes, reverse=True)
 
 
 def test_out_of_memory_halves_the_batch_and_loses_nothing(caplog):
@@ -165,7 +167,7 @@ def test_memory_that_runs_out_on_the_way_keeps_the_way_that_was_gone():
     evaluate = relaxer.evaluator.evaluate
 
     def fails_once(geometry):
-        if len(relaxer.evaluator.batches) == 8 and len(geometry) > 1:
+        if len(relaxer.evaluator.batches) == 3 and len(geometry) > 1:
             relaxer.evaluator.batches.append([])
             raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
         return evaluate(geometry)
@@ -173,7 +175,7 @@ def test_memory_that_runs_out_on_the_way_keeps_the_way_that_was_gone():
     relaxer.evaluator.evaluate = fails_once
     done = list(relaxer.relax(gases(4)))
     assert [crystal.status for crystal in done] == ["ok"] * 4
-    assert all(crystal.properties["steps"] > 8 for crystal in done)
+    assert all(crystal.properties["steps"] > 3 for crystal in done)
 
 
 def test_a_crystal_for_which_there_is_no_memory_at_all_fails():
@@ -181,13 +183,33 @@ def test_a_crystal_for_which_there_is_no_memory_at_all_fails():
     assert [(crystal.status, crystal.reason) for crystal in done] == [("failed", "out of memory")] * 2
 
 
-def test_a_crystal_that_went_astray_is_tried_again_with_smaller_steps():
-    """Lennard-Jones atoms at half their distance are thrown far apart, unless one goes carefully."""
-    squeezed = argon(edge=3.6, name="squeezed", seed=0)
-    once = next(iter(Relaxer(FakePotential(), Limits(max_force=1e-3), CPU).relax([squeezed])))
-    assert once.properties["attempts"] in (1, 2)
-    mad = relaxed_alone(argon((ARGON, ARGON, ARGON, GOES_MAD)), FakePotential(), max_force=1e-3, max_steps=2000)
-    assert mad.status != "ok"
+def test_a_crystal_that_went_astray_is_tried_again_alone_with_smaller_steps():
+    crystals = gases(3)
+    relaxer = Relaxer(FakePotential(), Limits(max_force=1e-3), CPU)
+    evaluate, seen = relaxer.evaluator.evaluate, []
+
+    def explodes_once(geometry):
+        seen.append(geometry)
+        evaluation = evaluate(geometry)
+        if len(seen) == 4:
+            evaluation.energies[1] = 1e9
+        return evaluation
+
+    relaxer.evaluator.evaluate = explodes_once
+    done = {crystal.crystal_id: crystal for crystal in relaxer.relax(crystals)}
+    attempts = [done[crystal.crystal_id].properties["attempts"] for crystal in crystals]
+    assert (attempts, len(seen[-1])) == ([1, 2, 1], 1)
+    assert all(crystal.status == "ok" for crystal in done.values())
+    steps = [(one.positions - other.positions).norm(dim=1).max() for one, other in pairwise(seen[-5:])]
+    assert max(steps) <= 0.021
+    alone = relaxed_alone(crystals[1], FakePotential(), max_force=1e-3)
+    energy = done[crystals[1].crystal_id].properties["energy_per_atom"]
+    assert energy == pytest.approx(alone.properties["energy_per_atom"], abs=1e-5)
+
+
+def test_a_crystal_that_goes_astray_twice_fails():
+    mad = relaxed_alone(argon((ARGON, ARGON, ARGON, EXPLODES)), FakePotential())
+    assert (mad.status, mad.properties["attempts"]) == ("failed", 2)
 
 
 @pytest.mark.parametrize("max_steps", [0, 1, 3])
@@ -232,12 +254,14 @@ def test_what_cannot_be_relaxed_fails_with_its_reason(crystal, reason):
     assert "energy_per_atom" not in end.properties
 
 
-def test_overlapping_atoms_can_be_pushed_apart_first():
-    overlapping = argon().frac_coords.copy()
-    overlapping[1] = overlapping[0] + 0.02
-    crystal = replace(argon(edge=6.0), frac_coords=overlapping)
-    assert relaxed_alone(crystal, FakePotential(), max_force=1e-3).status == "failed"
-    assert relaxed_alone(crystal, FakePotential(), max_force=1e-3, overlaps="push_apart").status == "ok"
+def test_overlapping_atoms_can_be_pushed_apart_first(chgnet):
+    crystal = from_structure("overlapping", ROCK_SALT)
+    overlapping = replace(crystal, frac_coords=crystal.frac_coords[:1] + np.array([[0.0], [0.03]]))
+    assert relaxed_alone(overlapping, chgnet).reason.startswith("overlapping atoms: 0.30 Å")
+    end = relaxed_alone(overlapping, chgnet, overlaps="push_apart")
+    whole = relaxed_alone(crystal, chgnet)
+    assert end.status == "ok"
+    assert end.properties["energy_per_atom"] == pytest.approx(whole.properties["energy_per_atom"], abs=0.3)
 
 
 def test_a_trajectory_is_thinned_and_leads_to_the_end():
@@ -248,6 +272,16 @@ def test_a_trajectory_is_thinned_and_leads_to_the_end():
     energies = [frame.properties["energy_per_atom"] for frame in frames]
     assert energies[0] == pytest.approx(end.properties["initial_energy_per_atom"])
     assert energies[-1] < energies[0]
+
+
+def test_a_crystal_that_falls_into_a_hole_of_the_network_fails(chgnet):
+    """Squeezed crystals were seen at -28 eV/atom, where they would have been called stable."""
+    relaxer = Relaxer(chgnet, Limits(), CPU)
+    network = relaxer.evaluator.network
+    relaxer.evaluator.network = lambda *arguments: network(*arguments) - 20.0
+    (end,) = relaxer.relax([from_structure("fallen", ROCK_SALT)])
+    assert end.status == "failed"
+    assert end.reason == "energy collapse: -23.67 eV/atom, lower than any crystal's"
 
 
 @pytest.mark.parametrize("number", [55, 86])

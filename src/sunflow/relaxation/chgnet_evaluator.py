@@ -12,7 +12,7 @@ from sunflow.relaxation.bond_graph import bond_graph
 from sunflow.relaxation.chgnet_network import CHGNetNetwork
 from sunflow.relaxation.geometry import Geometry
 from sunflow.relaxation.neighbors import NeighborList, Pairs
-from sunflow.relaxation.potential import Evaluation
+from sunflow.relaxation.potential import Evaluation, collapsed
 
 SKIN = 0.5
 """Å; a wider one is searched anew less often, but more pairs are looked at in every step."""
@@ -40,11 +40,12 @@ class CHGNetEvaluator:
         site_energies = self.network(geometry.atomic_numbers, vectors, graph).double()
         (gradient,) = torch.autograd.grad(site_energies.sum(), vectors)
         energies = torch.zeros(len(geometry), dtype=torch.float64, device=self.device)
+        energies = energies.index_add(0, geometry.crystal_of_atom, site_energies.detach())
         return Evaluation(
-            energies=energies.index_add(0, geometry.crystal_of_atom, site_energies.detach()),
+            energies=energies,
             forces=_forces(bonds, gradient, geometry),
             stresses=_stresses(bonds, vectors.detach(), gradient, geometry),
-            refusals=self._isolated(bonds, geometry),
+            refusals=collapsed(energies / geometry.num_atoms) | self._isolated(bonds, geometry),
         )
 
     def size(self, crystal: Crystal) -> float:

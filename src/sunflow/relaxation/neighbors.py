@@ -118,10 +118,10 @@ class NeighborList:
         assert made is not None
         deformation = torch.linalg.solve(made.lattices, geometry.lattices)
         motion = geometry.positions - torch.einsum("ai,aij->aj", made.positions, deformation[owner])
-        motion = motion.norm(dim=1).new_zeros(len(geometry)).index_reduce(0, owner, motion.norm(dim=1), "amax")
+        farthest = torch.zeros_like(geometry.volumes).scatter_reduce(0, owner, motion.norm(dim=1), "amax")
         identity = torch.eye(3, dtype=deformation.dtype, device=deformation.device)
         least_stretch = 1 - (deformation - identity).norm(dim=(1, 2))
-        return ~(least_stretch * (self.cutoff + self.skin) - 2 * motion >= self.cutoff)
+        return ~(least_stretch * (self.cutoff + self.skin) - 2 * farthest >= self.cutoff)
 
     def _follow(self, geometry: Geometry) -> None:
         """Renumber what is known when crystals have left or come; new ones count as moved infinitely far."""

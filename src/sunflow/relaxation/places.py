@@ -14,7 +14,7 @@ from sunflow.relaxation.screening import absurd_cells
 EV_PER_CUBIC_ANGSTROM = 160.21766208
 """GPa."""
 MAX_ENERGY = 1e3
-"""eV/atom, either sign; beyond it lies no matter."""
+"""eV/atom; above it lies no matter. There is no general lower end: that depends on the scale."""
 MAX_FORCE = 1e5
 """eV/Å; beyond it an optimiser's steps mean nothing."""
 
@@ -44,7 +44,7 @@ def places_of(geometry: Geometry, evaluation: Evaluation, forces: Float64[Tensor
     stresses = evaluation.stresses.abs().amax(dim=(1, 2)) * EV_PER_CUBIC_ANGSTROM
     numbers = torch.stack([energies, forces, stresses, geometry.num_atoms], dim=1)
     table = torch.cat([numbers, geometry.lattices.reshape(-1, 9)], dim=1).cpu().numpy()
-    is_sane = (np.abs(table[:, 0]) < MAX_ENERGY) & (table[:, 1] < MAX_FORCE)
+    is_sane = np.isfinite(table[:, 0]) & (table[:, 0] < MAX_ENERGY) & (table[:, 1] < MAX_FORCE)
     is_absurd = ~is_sane | absurd_cells(table[:, 4:].reshape(-1, 3, 3), table[:, 3])
     return [
         Place(*row, is_absurd=bool(absurd), refusal=evaluation.refusals.get(index, ""))

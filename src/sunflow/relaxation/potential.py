@@ -15,6 +15,8 @@ from sunflow.relaxation.geometry import Geometry
 
 MP2020 = "MP2020"
 """Total energies of PBE(+U) with the Materials Project's corrections of 2020 applied: the scale of its hull."""
+LOWEST_ENERGY = -20.0
+"""eV/atom; with the usual pseudopotentials the deepest elements, tungsten and rhenium, have about -13."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,14 @@ class Evaluation:
     forces: Float64[Tensor, "atoms 3"]
     stresses: Float64[Tensor, "crystals 3 3"]
     refusals: dict[int, str]
+
+
+def collapsed(energies_per_atom: Float64[Tensor, " crystals"]) -> dict[int, str]:
+    """Refusals for crystals that have fallen into a hole which a network has where it has seen no data."""
+    too_low = (energies_per_atom < LOWEST_ENERGY).nonzero().squeeze(1).tolist()
+    return {
+        index: f"energy collapse: {energies_per_atom[index]:.4g} eV/atom, lower than any crystal's" for index in too_low
+    }
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from torch import Tensor
 from sunflow.crystals.crystal import Crystal
 from sunflow.relaxation.geometry import Geometry
 from sunflow.relaxation.neighbors import NeighborList, Pairs
-from sunflow.relaxation.potential import Evaluation
+from sunflow.relaxation.potential import Evaluation, collapsed
 
 SKIN = 0.5
 """Å by which the remembered neighbour lists reach beyond the cutoff."""
@@ -55,11 +55,14 @@ class TensorNetEvaluator:
         bonds, vectors = pairs.where(near), vectors[near]
         energies = self._energies(geometry, bonds, vectors)
         slopes, virials = torch.autograd.grad(energies.sum(), [positions, strain])
+        energies = energies.detach()
         return Evaluation(
-            energies=energies.detach(),
+            energies=energies,
             forces=-slopes,
             stresses=(virials + virials.mT) / (2 * geometry.volumes[:, None, None]),
-            refusals=self._isolated(geometry, bonds) | self._unknown(geometry),
+            refusals=collapsed(energies / geometry.num_atoms)
+            | self._isolated(geometry, bonds)
+            | self._unknown(geometry),
         )
 
     def size(self, crystal: Crystal) -> float:
