@@ -128,7 +128,8 @@ class NeighborList:
         made = self._made
         assert made is not None
         places = {key: place for place, key in enumerate(made.keys)}
-        old = torch.tensor([places.get(key, -1) for key in geometry.keys], device=geometry.num_atoms.device)
+        device = geometry.num_atoms.device
+        old = torch.tensor([places.get(key, -1) for key in geometry.keys], dtype=torch.int64, device=device)
         known = old >= 0
         self._pairs = _renumbered(self._pairs, made, geometry, old)
         self._made = _remembered(made, geometry, old, known)
