@@ -132,7 +132,8 @@ class Config(Section):
 
     def dataset(self, name: str) -> dict[str, Any]:
         """What the reduced crystals of a dataset depend on; the seed only where it splits them."""
-        section = self.datasets[name].model_dump(exclude={"hull", "generators", "relaxers", "files", "fractions"})
+        of_others = {"hull", "hull_files", "generators", "relaxers", "files", "fractions"}
+        section = self.datasets[name].model_dump(exclude=of_others)
         splits = list(self.datasets[name].files)
         if splits == ["all"]:
             section |= {"fractions": (self.datasets[name].fractions or Fractions()).model_dump(), "seed": self.seed}

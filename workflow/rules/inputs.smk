@@ -76,7 +76,7 @@ def description_of(wildcards):
 def relaxation_settings(wildcards):
     """What a relaxed crystal depends on."""
     section = settings.relaxer(wildcards.dataset, wildcards.relaxer)
-    return {name: value for name, value in section.items() if name != "parts"}
+    return {name: value for name, value in section.items() if name not in ("parts", "second_opinion")}
 
 
 def relaxed_parts(wildcards):
@@ -87,10 +87,8 @@ def relaxed_parts(wildcards):
 
 
 def reference_settings(wildcards):
-    """As many test crystals as are relaxed per generator."""
-    sampled = [settings.generator(wildcards.dataset, name) for name in settings.generators_of(wildcards.dataset)]
-    largest = max(generator["sampling"]["num_crystals"] for generator in sampled)
-    return {"num_crystals": largest, "seed": settings.seed}
+    """Which test crystals are the positive control."""
+    return {"num_crystals": settings.sun.num_reference, "seed": settings.seed}
 
 
 def hull_settings(wildcards):
@@ -103,14 +101,64 @@ def hull_files(wildcards):
     kind = settings.datasets[wildcards.dataset].hull
     if kind == "self_consistent":
         return f"results/{wildcards.dataset}/hull/{wildcards.relaxer}_energies.parquet"
+    if kind == "entries":
+        files = settings.datasets[wildcards.dataset].hull_files
+        return [own_file(wildcards.dataset, f"hull_files.{place}", path) for place, path in enumerate(files)]
     return [f"resources/hull/{name}.gz" for name in HULL_FILES[kind]]
+
+
+def hull_quality_settings(wildcards):
+    """By what a hull is tested."""
+    return {**thresholds(), "num_compositions": settings.sun.num_left_out, "seed": settings.seed}
+
+
+def sun_settings(wildcards):
+    """How crystals are judged."""
+    return {**thresholds(), "compare": settings.sun.compare}
+
+
+def thresholds():
+    """Where stable and metastable end."""
+    return settings.sun.model_dump(include={"stable", "metastable"})
+
+
+def second_relaxer(wildcards):
+    """The relaxer whose verdict is asked for as well."""
+    return settings.relaxer(wildcards.dataset, wildcards.relaxer)["second_opinion"]
+
+
+def second_relaxation_settings(wildcards):
+    """What the second opinion depends on."""
+    second = SimpleNamespace(dataset=wildcards.dataset, relaxer=second_relaxer(wildcards))
+    return {**relaxation_settings(second), "stable": settings.sun.stable}
+
+
+def second_hull(wildcards):
+    """The hull on the scale of the second opinion."""
+    return f"results/{wildcards.dataset}/hull/{second_relaxer(wildcards)}.parquet"
+
+
+def second_opinions(wildcards):
+    """The second opinions that stand in a dataset's table."""
+    folder = f"results/{wildcards.dataset}"
+    return [
+        "{0}/{generator}/{task}/{relaxer}/second_opinion.csv".format(folder, **row)
+        for row in judged(wildcards.dataset)
+        if row["second_opinion"]
+    ]
 
 
 def judged(dataset):
     """One entry per row of a dataset's table, the reference last."""
     generated = [(name, task) for name in settings.generators_of(dataset) for task in settings.generators[name].tasks]
     return [
-        {"generator": generator, "task": task, "relaxer": relaxer, "hull": settings.datasets[dataset].hull}
+        {
+            "generator": generator,
+            "task": task,
+            "relaxer": relaxer,
+            "hull": settings.datasets[dataset].hull,
+            "second_opinion": settings.relaxer(dataset, relaxer)["second_opinion"],
+        }
         for relaxer in settings.relaxers_of(dataset)
         for generator, task in [*generated, ("reference", "test")]
     ]
@@ -146,6 +194,12 @@ def hulls_of_rows(wildcards):
     return [f"results/{wildcards.dataset}/hull/{row['relaxer']}.parquet" for row in judged(wildcards.dataset)]
 
 
+def hull_qualities(wildcards):
+    """How far each hull can be trusted."""
+    folder = f"results/{wildcards.dataset}/hull"
+    return [f"{folder}/{relaxer}_quality.csv" for relaxer in settings.relaxers_of(wildcards.dataset)]
+
+
 def files_of_dataset(wildcards):
     """The files whose hashes say what a dataset's results were made from, by name."""
     folder = f"results/{wildcards.dataset}"
@@ -156,6 +210,7 @@ def files_of_dataset(wildcards):
         files[f"{run}_samples"] = f"{folder}/{row['generator']}/{row['task']}/samples.parquet"
         files[f"{run}_{row['relaxer']}"] = "{0}/{generator}/{task}/{relaxer}/relaxed.parquet".format(folder, **row)
         files[f"{row['relaxer']}_hull"] = hull
+        files[f"{row['relaxer']}_hull_quality"] = hull.replace(".parquet", "_quality.csv")
         if row["generator"] != "reference":
             named = SimpleNamespace(dataset=wildcards.dataset, **row)
             files[f"{run}_weights"] = weights_of(named)
@@ -175,5 +230,4 @@ def configuration_of(dataset):
 
 def report_settings(dataset):
     """What the page says besides its inputs."""
-    thresholds = settings.sun.model_dump(include={"stable", "metastable"})
-    return {"dataset": dataset, "rows": judged(dataset), "thresholds": thresholds}
+    return {"dataset": dataset, "rows": judged(dataset), "thresholds": thresholds()}

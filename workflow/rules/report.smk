@@ -3,6 +3,7 @@ rule sun_table:
         tables=judged_files("{generator}/{task}/{relaxer}/sun_crystals.csv"),
         times=judged_files("{generator}/{task}/sampling_time.json"),
         hulls=hulls_of_rows,
+        opinions=second_opinions,
     output:
         report(
             "results/{dataset}/sun.csv",
@@ -25,7 +26,7 @@ rule sun_table:
         code=code_of("sun_table"),
     shell:
         "python -m sunflow.stages.sun_table --settings {params.settings:q} --tables {input.tables}"
-        " --times {input.times} --hulls {input.hulls} --output {output} > {log} 2>&1"
+        " --times {input.times} --hulls {input.hulls} --opinions {input.opinions} --output {output} > {log} 2>&1"
 
 
 rule provenance:
@@ -58,6 +59,7 @@ rule report:
         crystals=judged_files("{generator}/{task}/{relaxer}/sun_crystals.csv"),
         relaxed=judged_files("{generator}/{task}/{relaxer}/relaxed.parquet"),
         curves=trained("training_curve.csv"),
+        qualities=hull_qualities,
         summary="results/{dataset}/crystals/summary.csv",
         provenance="results/{dataset}/provenance.json",
     output:
@@ -91,5 +93,6 @@ rule report:
     shell:
         "python -m sunflow.stages.report --settings {params.settings:q} --table {input.table}"
         " --crystals {input.crystals} --relaxed {input.relaxed} --curves {input.curves}"
-        " --curve-names {params.curve_names} --summary {input.summary} --provenance {input.provenance}"
+        " --curve-names {params.curve_names} --qualities {input.qualities}"
+        " --summary {input.summary} --provenance {input.provenance}"
         " --output {output.page} --output-histogram {output.histogram} > {log} 2>&1"

@@ -145,10 +145,67 @@ rule sun:
         mem_mb=8000,
         runtime="4h",
     params:
-        settings=as_json(settings.sun.model_dump()),
+        settings=lambda wildcards: as_json(sun_settings(wildcards)),
         code=code_of("sun"),
         versions=pinned("pymatgen", "pymatgen-core", "spglib"),
     shell:
         "python -m sunflow.stages.sun --settings {params.settings:q} --samples {input.samples}"
         " --relaxed {input.relaxed} --energies {input.energies} --train {input.train}"
         " --output {output.crystals} --output-xyz {output.xyz} --output-cif {output.cif} > {log} 2>&1"
+
+
+rule second_opinion:
+    input:
+        relaxed="results/{dataset}/{generator}/{task}/{relaxer}/relaxed.parquet",
+        verdicts="results/{dataset}/{generator}/{task}/{relaxer}/sun_crystals.csv",
+        hull=second_hull,
+    output:
+        "results/{dataset}/{generator}/{task}/{relaxer}/second_opinion.csv",
+    log:
+        "logs/{dataset}/{generator}/{task}/{relaxer}/second_opinion.log",
+    benchmark:
+        "logs/{dataset}/{generator}/{task}/{relaxer}/second_opinion.benchmark.tsv"
+    conda:
+        "../../envs/chgnet.yaml"
+    threads: 8
+    resources:
+        mem_mb=16000,
+        runtime="12h",
+    params:
+        settings=lambda wildcards: as_json(second_relaxation_settings(wildcards)),
+        code=code_of_potential("second_opinion"),
+        versions=pinned("chgnet", "ase", "pymatgen", "pymatgen-core", "scipy"),
+    shell:
+        "python -m sunflow.stages.second_opinion --settings {params.settings:q} --relaxed {input.relaxed}"
+        " --verdicts {input.verdicts} --hull {input.hull} --threads {threads} --output {output} > {log} 2>&1"
+
+
+rule hull_quality:
+    input:
+        hull="results/{dataset}/hull/{relaxer}.parquet",
+        samples="results/{dataset}/reference/test/samples.parquet",
+        energies="results/{dataset}/reference/test/{relaxer}/energy_above_hull.csv",
+    output:
+        report(
+            "results/{dataset}/hull/{relaxer}_quality.csv",
+            caption="../report/hull_quality.rst",
+            category="Stable, unique, novel",
+            labels={"dataset": "{dataset}", "file": "how far the hull of {relaxer} can be trusted"},
+        ),
+    log:
+        "logs/{dataset}/hull/{relaxer}_quality.log",
+    benchmark:
+        "logs/{dataset}/hull/{relaxer}_quality.benchmark.tsv"
+    conda:
+        "../../envs/crystals.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime="1h",
+    params:
+        settings=lambda wildcards: as_json(hull_quality_settings(wildcards)),
+        code=code_of("hull_quality"),
+        versions=pinned("pymatgen", "pymatgen-core", "scipy"),
+    shell:
+        "python -m sunflow.stages.hull_quality --settings {params.settings:q} --hull {input.hull}"
+        " --samples {input.samples} --energies {input.energies} --output {output} > {log} 2>&1"

@@ -43,8 +43,11 @@ class Dataset(Section):
         description="embedded: comes with Sunflow; official: downloaded and verified; files: your own."
     )
     max_atoms: Count = Field(default=20, description="Crystals with more atoms in their cell are dropped.")
-    hull: Literal["materials_project", "dataset", "self_consistent"] = Field(
+    hull: Literal["materials_project", "dataset", "self_consistent", "entries"] = Field(
         description="The reference that energies above hull are measured from."
+    )
+    hull_files: Annotated[list[Text], Field(max_length=2)] = Field(
+        default=[], description="Of `hull: entries`: your entries and, for formation energies, the elements'."
     )
     files: dict[Part, Text] = Field(default={}, description="Your own: train, val and test, or all.")
     sha256: dict[Part, Digest] = Field(default={}, description="Hashes that your files must have.")
@@ -71,6 +74,9 @@ class Dataset(Section):
             own = ("files", "sha256", "fractions", *(("columns", "properties") if self.source == "embedded" else ()))
             given = [key for key in own if key in self.model_fields_set]
             problems += [(key, getattr(self, key), f"does not go with `source: {self.source}`") for key in given]
+        if bool(self.hull_files) != (self.hull == "entries"):
+            allowed = "names your CSV or JSON of entries with `hull: entries`, and goes with no other hull"
+            problems.append(("hull_files", self.hull_files, allowed))
         if taken := sorted(set(self.properties) & TAKEN):
             problems.append(("properties", taken, "these names are taken by Sunflow's own columns; choose others"))
         if problems:

@@ -9,6 +9,7 @@ from sunflow.configuration.values import (
     Decay,
     Fraction,
     KnownDataset,
+    KnownRelaxer,
     Natural,
     NonNegative,
     Number,
@@ -66,11 +67,14 @@ class Relaxation(Section):
     max_force: Positive = Field(default=0.02, description="eV/Å; converged when no force or cell gradient exceeds it.")
     max_steps: Count = Field(default=500, description="Not converged after so many steps.")
     timeout: Positive = Field(default=600.0, description="Seconds that one crystal may take.")
-    optimizer: Literal["lbfgs", "fire"] = Field(default="lbfgs", description="lbfgs needs fewest steps; papers use fire.")
+    optimizer: Literal["lbfgs", "fire"] = Field(default="lbfgs", description="lbfgs takes fewer steps; papers: fire.")
     overlaps: Literal["fail", "push_apart"] = Field(
         default="fail", description="Crystals with overlapping atoms fail, or their atoms are pushed apart first."
     )
     parts: Count = Field(default=8, description="Jobs that the crystals are spread over.")
+    second_opinion: KnownRelaxer | None = Field(
+        default=None, description="Another relaxer, whose verdict on the S.U.N. crystals stands beside this one's."
+    )
 
 
 class Relaxer(Relaxation):
@@ -96,6 +100,8 @@ class Sun(Section):
     compare: Literal["relaxed", "generated"] = Field(
         default="relaxed", description="Structures compared for unique and novel."
     )
+    num_reference: Count = Field(default=300, description="Test crystals that are judged as the positive control.")
+    num_left_out: Count = Field(default=300, description="Compositions by which a hull's gaps are measured.")
 
     @model_validator(mode="after")
     def _agree(self) -> "Sun":

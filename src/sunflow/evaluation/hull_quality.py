@@ -123,7 +123,7 @@ def control(crystals: Sequence[Crystal], energies: pd.DataFrame, stable: float, 
 def _own_energies(hull: Hull) -> dict[str, float]:
     """Lowest formation energy of the entries themselves, by formula; not that of the hull below them."""
     own = hull.entries["formation_energy_per_atom"] + hull.entries["published_energy_above_hull"].fillna(0.0)
-    return own.groupby(hull.entries["formula"]).min().to_dict()
+    return {str(formula): float(energy) for formula, energy in own.groupby(hull.entries["formula"]).min().items()}
 
 
 def _number(value: object) -> float | None:

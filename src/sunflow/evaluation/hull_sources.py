@@ -63,6 +63,8 @@ def dataset(crystals: Sequence[Crystal], files: Sequence[Path]) -> Hull:
 def self_consistent(crystals: Sequence[Crystal], files: Sequence[Path]) -> Hull:
     """Energies of the dataset's crystals and the elements by one potential.
 
+    A relaxation that has not converged counts as well: its energy is an upper bound, as all of a hull's are.
+
     Args:
         crystals: Not used; their energies are in the file.
         files: The energies, with the potential and the hash of its weights in the header.
@@ -72,7 +74,7 @@ def self_consistent(crystals: Sequence[Crystal], files: Sequence[Path]) -> Hull:
     rows = [
         (row["entry_id"], row["formula"], row["energy_per_atom"], row["source"])
         for row in table.to_pylist()
-        if row["status"] == "ok"
+        if row["status"] != "failed"
     ]
     potential, weights_hash = header["potential"], header["weights_hash"]
     metadata = {"hull": "self_consistent", "potential": potential, "weights_hash": weights_hash, "correction": "none"}

@@ -24,12 +24,15 @@ COLUMNS = (
     "formation_energy_per_atom",
     "energy_above_hull",
     "hull_coverage",
+    "decomposition",
+    "energy_above_hull_with_samples",
     "unique",
     "novel",
     "matched_train_id",
     "metastable",
     "stable",
     "sun",
+    "sun_with_samples",
 )
 
 
@@ -47,7 +50,7 @@ def judge(
     Args:
         samples: As generated.
         relaxed: The same crystals after relaxation, in the same order.
-        energies: formation_energy_per_atom, energy_above_hull (eV/atom) and hull_coverage, by crystal_id.
+        energies: The table that the stage `energy_above_hull` wrote of them.
         known: The train split.
         stable: Highest energy above hull of a stable crystal, eV/atom.
         metastable: The same of a metastable one; stable ones are metastable too.
@@ -104,6 +107,8 @@ def _row(
         "stable": None if above is None else above <= stable,
     }
     row["sun"] = None if row["stable"] is None else row["stable"] and row["unique"] and row["novel"]
+    with_samples = measured["energy_above_hull_with_samples"]
+    row["sun_with_samples"] = None if row["sun"] is None else row["sun"] and with_samples <= stable
     return row
 
 

@@ -63,9 +63,7 @@ class CHGNetEvaluator:
         }
 
 
-def _forces(
-    bonds: Pairs, gradient: Float64[Tensor, "pairs 3"], geometry: Geometry
-) -> Float64[Tensor, "atoms 3"]:
+def _forces(bonds: Pairs, gradient: Float64[Tensor, "pairs 3"], geometry: Geometry) -> Float64[Tensor, "atoms 3"]:
     zero = torch.zeros_like(geometry.positions)
     return zero.index_add(0, bonds.first, gradient).index_add(0, bonds.second, gradient, alpha=-1)
 

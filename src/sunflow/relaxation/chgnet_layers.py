@@ -106,7 +106,9 @@ class AtomConvolution(nn.Module):
         self.message = GatedLayers(weights, f"{name}.twoBody_atom", has_hidden_layer=True)
         self.register_buffer("outward", weights[f"{name}.mlp_out.layers.1.weight"].T)
 
-    def forward(self, atoms: Tensor, bonds: Tensor, bond_weights: Tensor, graph: BondGraph) -> Float[Tensor, "atoms dim"]:
+    def forward(
+        self, atoms: Tensor, bonds: Tensor, bond_weights: Tensor, graph: BondGraph
+    ) -> Float[Tensor, "atoms dim"]:
         """The atoms' new features."""
         shares = (
             self.message.share(0, atoms)[graph.center]

@@ -72,8 +72,10 @@ class Descent:
 
     def frame(self, place: Place, crystal: Crystal) -> Crystal:
         """A place on the way, named after crystal and step."""
-        told = {"frame_of": self.given.crystal_id, "steps": self.steps, "energy_per_atom": place.energy_per_atom}
-        return replace(crystal, crystal_id=f"{self.given.crystal_id}/{self.steps:05d}", properties=told)
+        bare = replace(crystal, crystal_id=f"{self.given.crystal_id}/{self.steps:05d}", properties={})
+        return bare.with_properties(
+            frame_of=self.given.crystal_id, steps=self.steps, energy_per_atom=place.energy_per_atom
+        )
 
     def _ended(self, place: Place, crystal: Crystal, status: Status, reason: str) -> Crystal:
         final = crystal.with_properties(

@@ -47,6 +47,6 @@ def places_of(geometry: Geometry, evaluation: Evaluation, forces: Float64[Tensor
     is_sane = np.isfinite(table[:, 0]) & (table[:, 0] < MAX_ENERGY) & (table[:, 1] < MAX_FORCE)
     is_absurd = ~is_sane | absurd_cells(table[:, 4:].reshape(-1, 3, 3), table[:, 3])
     return [
-        Place(*row, is_absurd=bool(absurd), refusal=evaluation.refusals.get(index, ""))
-        for index, (row, absurd) in enumerate(zip(table[:, :3].tolist(), is_absurd, strict=True))
+        Place(energy, force, stress, bool(absurd), evaluation.refusals.get(index, ""))
+        for index, ((energy, force, stress), absurd) in enumerate(zip(table[:, :3].tolist(), is_absurd, strict=True))
     ]

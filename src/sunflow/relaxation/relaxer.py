@@ -14,7 +14,7 @@ from sunflow.relaxation.flight import Flight
 from sunflow.relaxation.lbfgs import LBFGS
 from sunflow.relaxation.limits import Limits
 from sunflow.relaxation.optimizer import Optimizer
-from sunflow.relaxation.potential import Evaluator, Potential
+from sunflow.relaxation.potential import Potential
 from sunflow.relaxation.push_apart import pushed_apart
 from sunflow.relaxation.screening import why_not
 
@@ -78,12 +78,7 @@ class Relaxer:
         flight = Flight(self.evaluator, optimizer, self.limits)
         size = 0.0
         while waiting or flight.descents:
-            boarding = []
-            while waiting and (not (flight.descents or boarding) or size + self._size(waiting[0]) <= self.capacity.bonds):
-                boarding.append(waiting.popleft())
-                size += self._size(boarding[-1])
-            if boarding:
-                flight.board(boarding)
+            size = self._fill(flight, waiting, size)
             try:
                 landings = flight.advance()
             except (RuntimeError, MemoryError) as error:
@@ -95,6 +90,19 @@ class Relaxer:
             self.capacity.learn(size)
             yield from landings
             size -= sum(self._size(landing.descent) for landing in landings)
+
+    def _fill(self, flight: Flight, waiting: deque[Descent], size: float) -> float:
+        """Let in who fits, and one in any case; the size of all on board, in bonds."""
+        boarding: list[Descent] = []
+        while waiting:
+            larger = size + self._size(waiting[0])
+            if (flight.descents or boarding) and larger > self.capacity.bonds:
+                break
+            boarding.append(waiting.popleft())
+            size = larger
+        if boarding:
+            flight.board(boarding)
+        return size
 
     def _make_room(
         self, flight: Flight, waiting: deque[Descent], size: float, optimizer: Optimizer

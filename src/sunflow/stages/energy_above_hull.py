@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -35,7 +36,7 @@ def energy_above_hull(relaxed: Path, hull: Path, output: Path) -> None:
     converged crystals of the file have joined: at least zero for each of them. Energies are in eV/atom.
     """
     reference = Hull.read(hull)
-    refuse_mixed_scales(reference, relaxed, hull)
+    refuse_mixed_scales(reference, read_metadata(relaxed), f"{hull} and {relaxed}")
     crystals = read_crystals(relaxed)
     distances = [measured(crystal, reference) for crystal in progress(crystals, "placing on the hull", "crystals")]
     rows = [
@@ -93,27 +94,31 @@ def readable(decomposition: dict[str, float] | None) -> str | None:
     return " + ".join(f"{share} {formula}" for formula, share in shares.items())
 
 
-def refuse_mixed_scales(hull: Hull, relaxed: Path, path: Path) -> None:
+def refuse_mixed_scales(hull: Hull, crystals: dict[str, Any], files: str) -> None:
     """Energies of different weights, or with and without corrections, must not meet.
+
+    Args:
+        hull: What crystals are measured against.
+        crystals: The `potential`, `weights_hash` and `energy_scale` of their energies.
+        files: Where both come from, for the message.
 
     Raises:
         StageError: The hull's energies come from another potential than the crystals', or are on another scale.
     """
-    metadata = read_metadata(relaxed)
-    potential, theirs = metadata.get("potential"), metadata.get("weights_hash")
+    potential, theirs = crystals.get("potential"), crystals.get("weights_hash")
     own, scale = hull.metadata.get("weights_hash"), hull.metadata.get("energy_scale")
     if own is not None:
         if own != theirs:
             raise StageError(
-                f"{path} holds energies of {hull.metadata['potential']} (weights {own[:12]}), but {relaxed} those of"
-                f" {potential} (weights {str(theirs)[:12]}): build the hull anew"
+                f"{files}: the hull is of {hull.metadata['potential']} (weights {own[:12]}), but the crystals' energies"
+                f" are of {potential} (weights {str(theirs)[:12]}): build the hull anew"
             )
     elif scale == OWN_SCALE:
-        log.warning("%s: nothing but your word says that these energies are on the scale of %s", path, potential)
-    elif scale is None or scale != metadata.get("energy_scale"):
+        log.warning("%s: nothing but your word says that the hull is on the scale of %s", files, potential)
+    elif scale is None or scale != crystals.get("energy_scale"):
         raise StageError(
-            f"{path} holds energies on the scale {scale or 'unknown'}, but {relaxed} those of {potential} on the scale"
-            f" {metadata.get('energy_scale') or 'unknown'}: distances between them mean nothing. Choose"
+            f"{files}: the hull is on the scale {scale or 'unknown'}, but the crystals' energies, of {potential}, are"
+            f" on the scale {crystals.get('energy_scale') or 'unknown'}: distances between them mean nothing. Choose"
             " hull: self_consistent for this potential, or a potential on the hull's scale, and build both anew"
         )
 

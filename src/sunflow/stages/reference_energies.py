@@ -1,4 +1,4 @@
-"""Energies of a dataset's crystals and of the elements, relaxed as the samples are: the points of a self-consistent hull."""
+"""Energies of a dataset's crystals and of the elements, relaxed as samples are: a self-consistent hull's points."""
 
 import json
 import logging
@@ -16,8 +16,8 @@ from sunflow.crystals.files import read_crystals, read_metadata
 from sunflow.crystals.structures import reduced_formula
 from sunflow.journal import Journal
 from sunflow.provenance import code_fingerprint, file_hash, stamp
-from sunflow.relaxation.elements import elemental_crystals
 from sunflow.registry import module_of
+from sunflow.relaxation.elements import elemental_crystals
 from sunflow.relaxation.parallel import relax_all
 from sunflow.relaxation.potential import Potential
 from sunflow.stages.command import run

@@ -17,13 +17,21 @@ NAMES = ("generator", "task", "relaxer", "hull")
 CLOSELY_COVERED = ("same_composition", "same_system")
 
 
-def sun_table(settings: dict, tables: list[Path], times: list[Path], hulls: list[Path], output: Path) -> None:
-    """Write one row per entry of `settings["rows"]`, to which `tables`, `times` and `hulls` belong in this order."""
+def sun_table(
+    settings: dict, tables: list[Path], times: list[Path], hulls: list[Path], opinions: list[Path], output: Path
+) -> None:
+    """Write one row per entry of `settings["rows"]`, to which `tables`, `times` and `hulls` belong in this order.
+
+    `opinions` are the second opinions of those rows that name a relaxer as `second_opinion`.
+    """
+    left = iter(opinions)
     rows = [
         {
             **{name: row[name] for name in NAMES},
             "hull_entries": len(Hull.read(hull).entries),
             **rates(read_verdicts(table), network_seconds(time)),
+            "second_opinion": row["second_opinion"],
+            "num_sun_agreed": count_true(read_verdicts(next(left))["agrees"]) if row["second_opinion"] else None,
         }
         for row, table, time, hull in zip(settings["rows"], tables, times, hulls, strict=True)
     ]
@@ -61,6 +69,7 @@ def rates(verdicts: pd.DataFrame, seconds: float | None) -> dict[str, Any]:
         "sun_rate_low": low,
         "sun_rate_high": high,
         "sun_rate_strict": strict / requested,
+        "sun_rate_with_samples": count_true(verdicts["sun_with_samples"]) / requested,
         "seconds_per_crystal": None if seconds is None else seconds / requested,
         "seconds_per_sun": None if seconds is None or num_sun == 0 else seconds / num_sun,
     }
