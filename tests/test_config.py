@@ -15,7 +15,8 @@ from sunflow.crystals.remote_files import FILES
 from sunflow.flows.accuracy_schedule import SCHEDULES
 from sunflow.generators.crysbfn import SAMPLERS
 from sunflow.generators.generator import KINDS
-from sunflow.relaxation.potential import POTENTIALS
+from sunflow.registry import POTENTIALS
+from sunflow.relaxation.limits import Limits
 from sunflow.training.settings import TrainingSettings
 
 PROJECT = Path(__file__).parents[1]
@@ -68,7 +69,14 @@ MUTATIONS = {
     "sampler": ({"generators__crysbfn__sampling__sampler": "redaw"}, f"{RUN}.sampling.sampler", "'redraw'"),
     "precision": ({"generators__crysbfn__training__precision": "float16"}, f"{RUN}.training.precision", "'float32'"),
     "task": ({"generators__crysbfn__tasks": ["generate"]}, f"{RUN}.tasks.0", "'generation'"),
-    "potential": ({"relaxers__chgnet__potential": "chgnett"}, "relaxers.chgnet.potential", "'chgnet'"),
+    "potential": (
+        {"relaxers__chgnet__potential": "chgnett"},
+        "relaxers.chgnet.potential",
+        "chgnet, tensornet, or the import path of an ASE calculator",
+    ),
+    "optimizer": ({"relaxers__chgnet__optimizer": "lbfg"}, "relaxers.chgnet.optimizer", "'lbfgs'"),
+    "overlaps": ({"relaxers__chgnet__overlaps": "push"}, "relaxers.chgnet.overlaps", "'push_apart'"),
+    "arguments": ({"relaxers__chgnet__arguments": ["a"]}, "relaxers.chgnet.arguments", "section"),
     "compare": ({"sun__compare": "relax"}, "sun.compare", "'relaxed'"),
     "generator of a dataset": ({"datasets__demo__generators": ["crysbf"]}, "datasets.demo.generators.0", "'crysbfn'"),
     "relaxer of a dataset": ({"datasets__demo__relaxers": ["chgnt"]}, "datasets.demo.relaxers.0", "'chgnet'"),
@@ -99,6 +107,16 @@ MUTATIONS = {
         {"generators__crysbfn__datasets__demo__model__num_layers": -4},
         f"{RUN}.datasets.demo.model.num_layers",
         "-4",
+    ),
+    "override of the potential": (
+        {"relaxers__chgnet__datasets__demo__potential": "chgnet"},
+        "relaxers.chgnet.datasets.demo.potential",
+        "allowed",
+    ),
+    "override of the optimizer": (
+        {"relaxers__chgnet__datasets__demo__optimizer": "bfgs"},
+        "relaxers.chgnet.datasets.demo.optimizer",
+        "'lbfgs'",
     ),
     "relaxer's override": (
         {"relaxers__chgnet__datasets__demo__max_force": "low"},
@@ -223,6 +241,26 @@ def test_papers_hyper_parameters():
         assert run["model"]["lattice_sigma"] == pytest.approx(0.001**0.5)
 
 
+@pytest.mark.parametrize("name", [*POTENTIALS, "mace.calculators.mace_mp", "no.such.package"])
+def test_a_potential_has_a_name_or_an_import_path(name):
+    """Whether something can be imported there is seen by the stage, not by the check."""
+    config = load(changed(relaxers__mine={"potential": name, "arguments": {"model": "small", "depth": {"n": 1}}}))
+    relaxer = config.relaxer("mp20", "mine")
+    assert (relaxer["potential"], relaxer["arguments"]) == (name, {"model": "small", "depth": {"n": 1}})
+
+
+def test_a_relaxers_settings_are_the_limits_of_relaxation():
+    defaults = json_schema()["$defs"]["Relaxation"]["properties"]
+    limits = vars(Limits())
+    assert limits.pop("trajectory_interval") is None
+    assert {name: defaults[name]["default"] for name in limits} == limits
+    raw = changed(relaxers__chgnet__optimizer="fire", relaxers__chgnet__datasets__demo__overlaps="push_apart")
+    demo, mp20 = (load(raw).relaxer(dataset, "chgnet") for dataset in ("demo", "mp20"))
+    assert (demo["optimizer"], demo["overlaps"]) == ("fire", "push_apart")
+    assert (mp20["optimizer"], mp20["overlaps"]) == ("fire", "fail")
+    assert (demo["potential"], demo["arguments"]) == ("chgnet", {})
+
+
 def test_seeds():
     raw = changed(seed=3, generators__crysbfn_seed7={**RAW["generators"]["crysbfn"], "seed": 7})
     config = load(raw)
@@ -308,7 +346,7 @@ def test_registries_agree():
     assert {name: field["default"] for name, field in defaults.items()} == vars(TrainingSettings())
     assert list(MODELS) == list(KINDS)
     text = json.dumps(json_schema())
-    for name in (*SCHEDULES, *SAMPLERS, *POTENTIALS):
+    for name in (*SCHEDULES, *SAMPLERS):
         assert f'"{name}"' in text
     official = [name for name, dataset in RAW["datasets"].items() if dataset["source"] == "official"]
     assert {f"{name}/{split}" for name in official for split in ("train", "val", "test")} < set(FILES)

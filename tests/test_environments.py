@@ -12,7 +12,7 @@ CONSTRAINTS = dict(
 )
 
 
-@pytest.mark.parametrize("stack", ["torch", "crystals", "chgnet"])
+@pytest.mark.parametrize("stack", ["torch", "crystals", "chgnet", "matgl"])
 def test_conda_environments_are_pinned_like_the_constraints(stack):
     environment = yaml.safe_load((PROJECT / f"envs/{stack}.yaml").read_text())
     packages = environment["dependencies"][-1]["pip"]
@@ -24,10 +24,25 @@ def test_conda_environments_are_pinned_like_the_constraints(stack):
 
 def test_every_requirement_is_pinned_without_a_build_suffix():
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    required = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    required = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
     pinned = {name.lower().replace("_", "-") for name in CONSTRAINTS}
     for requirement in required:
         name = requirement.split(">")[0].split("=")[0].split("[")[0].strip().lower().replace("_", "-")
         assert name in pinned
+        if "==" in requirement:
+            assert requirement in {f"{name}=={version}" for name, version in CONSTRAINTS.items()}
     assert CONSTRAINTS["torch"] == "2.13.0"
     assert "+" not in "".join(CONSTRAINTS.values())
+
+
+def test_every_environment_is_checked():
+    assert {path.stem for path in (PROJECT / "envs").glob("*.yaml")} == {"torch", "crystals", "chgnet", "matgl"}
+
+
+def test_matgl_is_optional_and_brings_the_versions_of_its_environment():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    extra = project["optional-dependencies"]["matgl"]
+    environment = yaml.safe_load((PROJECT / "envs/matgl.yaml").read_text())
+    assert "matgl==4.1.2" in extra
+    assert set(extra) <= set(environment["dependencies"][-1]["pip"])
+    assert not {"matgl", "torch-geometric", "lightning"} & {name.split("==")[0] for name in project["dependencies"]}

@@ -15,11 +15,14 @@ BELOW = {
     "networks": {"crystals"},
     "generators": {"flows", "networks", "crystals"},
     "training": {"generators", "flows", "networks", "crystals"},
-    "relaxation": {"generators", "flows", "networks", "crystals"},
+    "relaxation": {"crystals"},
     "evaluation": {"crystals"},
     "report": {"generators", "flows", "networks", "crystals"},
 }
-CHEMISTRY = ("pymatgen", "ase", "spglib", "chgnet", "pydantic", "yaml", "scipy", "pooch", "plotly", "psutil")
+LEAVES = ("atomic", "journal", "progress", "provenance", "registry", "workers")
+"""Modules beside the rooms, which import none of them."""
+CHEMISTRY = ("pymatgen", "ase", "spglib", "chgnet", "matgl", "torch_geometric", "lightning")
+CHEMISTRY += ("pydantic", "yaml", "scipy", "pooch", "plotly", "psutil")
 
 
 def rooms_imported(path):
@@ -37,6 +40,16 @@ def test_imports_point_down(room):
     for path in files:
         for other in set(rooms_imported(path)) & {*BELOW, "stages", "config"}:
             assert other == room or other in BELOW[room], f"{path.relative_to(PACKAGE)} imports sunflow.{other}"
+
+
+def test_every_room_has_its_place():
+    rooms = {path.parent.name for path in PACKAGE.glob("*/*.py")}
+    assert rooms - {"stages"} == BELOW.keys()
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_leaves_import_no_room(leaf):
+    assert not set(rooms_imported(PACKAGE / f"{leaf}.py")) & {*BELOW, "stages", "config"}
 
 
 @pytest.mark.parametrize("stage", ["accuracy_schedule", "train", "sample", "reference"])

@@ -32,10 +32,11 @@ def caesium_chloride(name):
 
 def energies(**above):
     rows = [
-        (name, -1.0, value, "same_composition" if value is not None else "not_covered") for name, value in above.items()
+        (name, -1.0, value, "same_composition" if value is not None else "not_covered", "1 NaCl", value)
+        for name, value in above.items()
     ]
-    columns = ["crystal_id", "formation_energy_per_atom", "energy_above_hull", "hull_coverage"]
-    return pd.DataFrame(rows, columns=columns)
+    columns = "crystal_id formation_energy_per_atom energy_above_hull hull_coverage decomposition"
+    return pd.DataFrame(rows, columns=[*columns.split(), "energy_above_hull_with_samples"])
 
 
 def verdicts(crystals, known=(), samples=None, limits=LIMITS, **above):

@@ -2,61 +2,88 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
+from sunflow.crystals.crystal import Crystal
 from sunflow.relaxation.bond_graph import bond_graph
+from sunflow.relaxation.geometry import Geometry
+from sunflow.relaxation.neighbors import pairs_within
 
+CPU = torch.device("cpu")
 CUTOFF, ANGLE_CUTOFF = 4.0, 2.6
+LATTICE = np.array([[3.1, 0.2, 0.0], [1.0, 3.4, 0.3], [-0.4, 0.8, 4.2]])
 
 
-@pytest.fixture
-def crystal():
-    random = np.random.default_rng(0)
-    lattice = np.array([[3.1, 0.2, 0.0], [1.0, 3.4, 0.3], [-0.4, 0.8, 4.2]])
-    return random.random((3, 3)) @ lattice, lattice
+def crystal(num_atoms, seed=0):
+    return Crystal("x", LATTICE, np.random.default_rng(seed).random((num_atoms, 3)), np.full(num_atoms, 14))
 
 
-def brute_force(positions, lattice):
-    """(first, second, image) of all neighbours within the cutoff."""
-    found = set()
-    for image in itertools.product(range(-3, 4), repeat=3):
-        distances = np.linalg.norm(positions + np.array(image) @ lattice - positions[:, None], axis=2)
-        for first, second in zip(*np.nonzero((distances < CUTOFF) & (distances > 1e-8)), strict=True):
-            found.add((first, second, image))
-    return found
+def graph_of(crystals, cutoff=CUTOFF, angle_cutoff=ANGLE_CUTOFF):
+    """The graph, its bonds and their lengths."""
+    geometry = Geometry.of(crystals, CPU)
+    bonds = pairs_within(cutoff, geometry, torch.arange(len(geometry)))
+    lengths = bonds.vectors(geometry).norm(dim=1)
+    return bond_graph(bonds, lengths, angle_cutoff, len(geometry.positions)), bonds, lengths
 
 
-def test_every_bond_occurs_once_and_no_neighbour_is_missed(crystal):
-    positions, lattice = crystal
-    graph = bond_graph(positions, lattice, CUTOFF, ANGLE_CUTOFF)
-    images = np.linalg.solve(lattice.T, (graph.vectors + positions[graph.first] - positions[graph.second]).T).T
-    forward = [
-        (first, second, tuple(image))
-        for first, second, image in zip(graph.first, graph.second, np.rint(images).astype(int).tolist(), strict=True)
-    ]
-    backward = [(second, first, tuple(-n for n in image)) for first, second, image in forward]
-    assert len(set(forward + backward)) == 2 * len(forward)
-    assert set(forward + backward) == brute_force(positions, lattice)
+@pytest.fixture(scope="module")
+def known():
+    return graph_of([crystal(3)])
 
 
-def test_angles_are_all_ordered_pairs_of_short_ends_at_an_atom(crystal):
-    positions, lattice = crystal
-    graph = bond_graph(positions, lattice, CUTOFF, ANGLE_CUTOFF)
-    short = np.linalg.norm(graph.vectors, axis=1) < ANGLE_CUTOFF
-    ends_at_atom = np.bincount(np.concatenate([graph.first[short], graph.second[short]]), minlength=3)
-    assert ends_at_atom.min() > 1
-    assert len(graph.angle_atom) == (ends_at_atom * (ends_at_atom - 1)).sum()
-    assert len({tuple(pair) for pair in graph.angle_ends.tolist()}) == len(graph.angle_ends)
-    owner = np.concatenate([graph.first, graph.second])
-    assert (owner[graph.angle_ends] == graph.angle_atom[:, None]).all()
+def angles_of(graph):
+    return list(zip(graph.angle_end.tolist(), graph.angle_other_end.tolist(), strict=True))
+
+
+def test_every_bond_has_two_ends(known):
+    graph, bonds, _ = known
+    assert len(bonds.first) > 20
+    assert graph.center.tolist() == bonds.first.tolist() + bonds.second.tolist()
+    assert graph.neighbor.tolist() == bonds.second.tolist() + bonds.first.tolist()
+
+
+def test_angles_are_all_ordered_pairs_of_short_ends_at_an_atom(known):
+    graph, _, lengths = known
+    ends = [end for end in range(len(graph.center)) if lengths.repeat(2)[end] < ANGLE_CUTOFF]
+    center = graph.center.tolist()
+    expected = {(one, other) for one, other in itertools.permutations(ends, 2) if center[one] == center[other]}
+    assert len(expected) > 20
+    assert len(angles_of(graph)) == len(expected)
+    assert set(angles_of(graph)) == expected
+
+
+def test_an_angle_knows_its_atom_and_its_bonds(known):
+    graph, _, lengths = known
+    assert torch.equal(graph.angle_atom, graph.center[graph.angle_end])
+    assert torch.equal(graph.angle_atom, graph.center[graph.angle_other_end])
+    assert torch.equal(graph.angle_bond, graph.angle_end % len(lengths))
+    assert torch.equal(graph.angle_other_bond, graph.angle_other_end % len(lengths))
 
 
 def test_one_atom_is_bonded_to_its_own_images():
-    graph = bond_graph(np.zeros((1, 3)), 3.0 * np.eye(3), 3.1, 3.1)
-    assert len(graph.first) == 3
+    simple_cubic = Crystal("x", 3.0 * np.eye(3), np.zeros((1, 3)), np.array([84]))
+    graph, _, _ = graph_of([simple_cubic], 3.1, 3.1)
+    assert len(graph.center) == 6
     assert len(graph.angle_atom) == 6 * 5
 
 
-def test_atoms_far_apart_have_no_bonds():
-    graph = bond_graph(np.zeros((1, 3)), 30.0 * np.eye(3), CUTOFF, ANGLE_CUTOFF)
-    assert len(graph.first) == len(graph.angle_atom) == len(graph.angle_ends) == 0
-    assert graph.angle_ends.shape == (0, 2)
+def test_crystals_of_a_batch_have_the_angles_that_they_have_alone():
+    crystals = [crystal(3), crystal(5, seed=1), crystal(4, seed=2)]
+    together, bonds, _ = graph_of(crystals)
+    assert torch.equal(bonds.crystal[together.angle_bond], bonds.crystal[together.angle_other_bond])
+    alone = [len(graph_of([each])[0].angle_atom) for each in crystals]
+    assert min(alone) > 0
+    assert bonds.crystal[together.angle_bond].bincount().tolist() == alone
+
+
+def test_bonds_may_be_too_long_for_angles():
+    graph, bonds, _ = graph_of([crystal(2)], angle_cutoff=0.1)
+    assert len(bonds.first) > 0
+    assert len(graph.angle_atom) == len(graph.angle_end) == len(graph.angle_bond) == 0
+
+
+@pytest.mark.parametrize("crystals", [[], [Crystal("x", 30.0 * np.eye(3), np.zeros((1, 3)), np.array([14]))]])
+def test_where_there_are_no_bonds_there_are_no_angles(crystals):
+    graph, _, _ = graph_of(crystals)
+    for indices in vars(graph).values():
+        assert indices.shape == (0,)

@@ -112,10 +112,10 @@ def test_equal_scales_meet(tmp_path, hull, relaxed):
     [
         (OWN_HULL, {**RELAXED, "weights_hash": "other"}, "build the hull anew"),
         (OWN_HULL, {}, "build the hull anew"),
-        (HULL, {**RELAXED, "energy_scale": "MatPES"}, r"scale MP2020, but .*relaxed\.parquet those of toy .*MatPES"),
+        (HULL, {**RELAXED, "energy_scale": "MatPES"}, r"relaxed\.parquet: the hull is on the scale MP2020, but .*toy.*MatPES"),
         (HULL, {**RELAXED, "energy_scale": None}, "on the scale unknown.*self_consistent"),
         (HULL, {"potential": "toy"}, "on the scale unknown.*self_consistent"),
-        ({"potential": None, "weights_hash": None}, RELAXED, "hull.parquet holds energies on the scale unknown"),
+        ({"potential": None, "weights_hash": None}, RELAXED, "hull.parquet and .*: the hull is on the scale unknown"),
         ({"potential": None, "weights_hash": None}, {"potential": "toy"}, "on the scale unknown"),
     ],
 )
@@ -128,4 +128,4 @@ def test_other_scales_are_refused(tmp_path, hull, relaxed, message):
 def test_the_users_own_scale_is_taken_on_their_word(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         placed(tmp_path, SAMPLES[:1], {**HULL, "energy_scale": OWN_SCALE}, {"potential": "toy"})
-    assert "nothing but your word says that these energies are on the scale of toy" in caplog.text
+    assert "nothing but your word says that the hull is on the scale of toy" in caplog.text

@@ -1,40 +1,37 @@
 import json
-import os
-import signal
+import logging
 import subprocess
 import sys
 import time
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
+import torch
 
 from sunflow.crystals.crystal import Crystal
 from sunflow.crystals.files import read_crystals, read_metadata, write_crystals
-from sunflow.relaxation.elements import elemental_crystals
+from sunflow.journal import Journal
+from sunflow.relaxation.limits import Limits
 from sunflow.relaxation.potential import load_potential
-from sunflow.stages import reference_energies as reference_module
+from sunflow.relaxation.relaxer import Relaxer
+from sunflow.stages import relax as relax_module
 from sunflow.stages.command import StageError
 from sunflow.stages.gather_relaxed import gather_relaxed
-from sunflow.stages.reference_energies import reference_energies
-from sunflow.stages.relax import relax
+from sunflow.stages.relax import relax, taken_apart
 
 DEMO = Path(__file__).parents[2] / "src/sunflow/crystals/demo/demo.parquet"
-SETTINGS = {"potential": "chgnet", "max_force": 0.1, "max_steps": 100, "timeout": 600}
+LIMITS = {"max_force": 0.02, "max_steps": 100, "timeout": 600.0, "optimizer": "lbfgs", "overlaps": "fail"}
+SETTINGS = {"potential": "ase.calculators.emt.EMT", "arguments": {}, **LIMITS}
+FCC = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+ALUMINIUM, COPPER, GOLD = 13, 29, 79
 
 
-def moved(crystal, number):
-    random = np.random.default_rng(number)
-    moves = 0.02 * random.normal(size=crystal.frac_coords.shape)
-    return Crystal(
-        f"{number:06d}",
-        crystal.lattice * 1.03,
-        np.mod(crystal.frac_coords + moves, 1.0),
-        crystal.atomic_numbers,
-    )
+def alloy(number, kinds=(COPPER, COPPER, COPPER, ALUMINIUM)):
+    """A crystal that is a few steps away from its minimum."""
+    moves = 0.02 * np.random.default_rng(number).normal(size=(4, 3))
+    return Crystal(f"{number:06d}", 3.7 * np.eye(3), np.mod(FCC + moves, 1.0), np.array(kinds))
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +41,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def samples(folder):
-    """Nine crystals as a generator makes them: good ones, a failed one, an impossible one."""
-    crystals = [moved(crystal, n) for n, crystal in enumerate(read_crystals(DEMO)[40:900:120])]
+    """Crystals as a generator makes them: good ones, a failed one, an impossible one and one of overlapping atoms."""
+    crystals = [alloy(number) for number in range(7)]
     crystals[2] = Crystal.failure("000002", "the generated lattice is not finite")
-    crystals.append(replace(crystals[0], crystal_id="999999", lattice=1000 * np.eye(3)))
+    crystals[4] = replace(crystals[4], lattice=1000 * np.eye(3))
+    crystals[5] = replace(crystals[5], frac_coords=crystals[5].frac_coords * np.array([[1.0], [1.0], [1.0], [0.01]]))
     write_crystals(folder / "samples.parquet", crystals)
     return folder / "samples.parquet"
 
@@ -59,27 +57,35 @@ def whole(folder, samples):
 
 
 def test_every_crystal_is_accounted_for(samples, whole):
-    relaxed, given = read_crystals(whole), read_crystals(samples)
-    assert [crystal.crystal_id for crystal in relaxed] == [crystal.crystal_id for crystal in given]
+    relaxed = read_crystals(whole)
+    assert [crystal.crystal_id for crystal in relaxed] == [crystal.crystal_id for crystal in read_crystals(samples)]
+    assert [crystal.status for crystal in relaxed] == ["ok", "ok", "failed", "ok", "failed", "failed", "ok"]
     assert relaxed[2].reason == "the generated lattice is not finite"
-    assert relaxed[-1].reason.startswith("absurd cell")
-    good = [crystal for crystal in relaxed if crystal.status == "ok"]
-    assert len(good) == len(given) - 2
-    for crystal in good:
-        assert crystal.properties["max_force"] <= 0.1
-        assert crystal.properties["energy_per_atom"] < 0
-        assert crystal.properties["steps"] > 0
-    potential = load_potential("chgnet")
-    assert read_metadata(whole) == {"potential": potential.name, "weights_hash": potential.weights_hash}
+    assert relaxed[4].reason.startswith("absurd cell")
+    assert relaxed[5].reason.startswith("overlapping atoms")
+    for crystal in (relaxed[0], relaxed[6]):
+        assert crystal.properties["max_force"] <= 0.02
+        assert crystal.properties["energy_per_atom"] < crystal.properties["initial_energy_per_atom"]
     assert not list(whole.parent.glob(".*.journal"))
 
 
-def test_parts_make_the_whole(samples, whole, tmp_path):
+def test_outcomes_are_counted(samples, tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        relax(SETTINGS | {"max_steps": 1}, samples, 0, 1, 1, tmp_path / "relaxed.parquet")
+    assert "7 crystals: {'not_converged': 4, 'failed': 3}" in caplog.text
+
+
+def test_parts_are_combed_and_make_the_whole(samples, whole, tmp_path):
     parts = [tmp_path / f"{part}.parquet" for part in range(2)]
     for part, path in enumerate(parts):
         relax(SETTINGS, samples, part, 2, 1, path)
+    assert [crystal.crystal_id for crystal in read_crystals(parts[1])] == ["000001", "000003", "000005"]
     gather_relaxed(samples, parts[::-1], tmp_path / "relaxed.parquet")
-    assert (tmp_path / "relaxed.parquet").read_bytes() == whole.read_bytes()
+    assert read_metadata(tmp_path / "relaxed.parquet") == read_metadata(whole)
+    for ours, theirs in zip(read_crystals(tmp_path / "relaxed.parquet"), read_crystals(whole), strict=True):
+        assert (ours.crystal_id, ours.status, ours.reason) == (theirs.crystal_id, theirs.status, theirs.reason)
+        expected = theirs.properties["energy_per_atom"]
+        assert ours.properties["energy_per_atom"] == (expected and pytest.approx(expected, abs=1e-6))
 
 
 def test_a_part_may_be_empty(samples, tmp_path):
@@ -87,30 +93,180 @@ def test_a_part_may_be_empty(samples, tmp_path):
     assert read_crystals(tmp_path / "part.parquet") == []
 
 
+def test_chgnet_relaxes_a_moved_crystal_back(tmp_path):
+    given = read_crystals(DEMO)[400]
+    moves = 0.01 * np.random.default_rng(0).normal(size=given.frac_coords.shape)
+    moved = replace(given, lattice=1.02 * given.lattice, frac_coords=np.mod(given.frac_coords + moves, 1.0))
+    write_crystals(tmp_path / "samples.parquet", [replace(moved, properties={})])
+    relax(SETTINGS | {"potential": "chgnet"}, tmp_path / "samples.parquet", 0, 1, 1, tmp_path / "relaxed.parquet")
+    (relaxed,) = read_crystals(tmp_path / "relaxed.parquet")
+    assert (relaxed.status, relaxed.properties["steps"] > 0) == ("ok", True)
+    assert relaxed.properties["energy_per_atom"] == pytest.approx(given.properties["energy_per_atom"], abs=2e-3)
+    weights_hash = read_metadata(DEMO)["weights_hash"]
+    expected = {"potential": "chgnet-0.3.0", "weights_hash": weights_hash, "energy_scale": "MP2020"}
+    assert read_metadata(tmp_path / "relaxed.parquet") == expected
+
+
+def test_the_header_names_the_potential_and_its_arguments(samples, whole, tmp_path):
+    arguments = {"asap_cutoff": True, "energy_scale": "effective medium"}
+    relax(SETTINGS | {"arguments": arguments}, samples, 10, 11, 1, tmp_path / "part.parquet")
+    plain, other = read_metadata(whole), read_metadata(tmp_path / "part.parquet")
+    assert plain["weights_hash"] == load_potential(SETTINGS["potential"]).weights_hash != other["weights_hash"]
+    assert plain["potential"] == other["potential"]
+    assert (plain["energy_scale"], other["energy_scale"]) == (None, "effective medium")
+
+
+def test_settings_are_taken_apart():
+    limits = {"max_force": 0.1, "max_steps": 7, "timeout": 3.0, "optimizer": "fire", "overlaps": "push_apart"}
+    load, taken = taken_apart({**SETTINGS, **limits, "arguments": {"energy_scale": "mine"}})
+    assert taken == Limits(**limits)
+    assert load().energy_scale == "mine"
+
+
+def test_settings_reach_the_relaxer(samples, whole, tmp_path):
+    given = read_crystals(samples)
+    write_crystals(tmp_path / "samples.parquet", [given[0], given[5]])
+
+    def relaxed(**changes):
+        relax(SETTINGS | changes, tmp_path / "samples.parquet", 0, 1, 1, tmp_path / "relaxed.parquet")
+        return read_crystals(tmp_path / "relaxed.parquet")
+
+    plain = read_crystals(whole)[0].properties
+    fire, pushed = relaxed(optimizer="fire", overlaps="push_apart")
+    rough, overlapping = relaxed(max_force=0.5, arguments={"asap_cutoff": True})
+    assert fire.properties["steps"] > plain["steps"] > rough.properties["steps"]
+    assert fire.properties["energy_per_atom"] == pytest.approx(plain["energy_per_atom"], abs=1e-3)
+    assert rough.properties["initial_energy_per_atom"] != pytest.approx(plain["initial_energy_per_atom"], abs=1e-6)
+    assert (pushed.status, overlapping.status) == ("ok", "failed")
+
+
+@pytest.mark.xfail(strict=True, raises=MemoryError, reason="atoms are pushed apart before the cell is looked at")
+def test_an_absurd_cell_fails_alone_also_where_atoms_are_pushed_apart():
+    relaxer = Relaxer(load_potential(SETTINGS["potential"]), Limits(overlaps="push_apart"))
+    (end,) = relaxer.relax([replace(alloy(0), lattice=10_000 * np.eye(3))])
+    assert end.reason.startswith("absurd cell")
+
+
 @pytest.mark.parametrize(
-    ("settings", "part", "message"),
-    [(SETTINGS, 3, "part 3 of 3"), ({**SETTINGS, "potential": "chgnett"}, 0, "nearest name is 'chgnet'")],
+    ("changes", "part", "message"),
+    [
+        ({}, 3, "part 3 of 3"),
+        ({"potential": "chgnett"}, 0, "nearest name is 'chgnet'"),
+        ({"potential": "ase.calculators.emt.EMTT"}, 0, "nearest name is 'EMT'"),
+        ({"potential": "chgnet", "arguments": {"weight": "x"}}, 0, "'chgnet' does not take these arguments"),
+        ({"potential": "tensornet", "arguments": {"weights": "nowhere"}}, 0, "no model.json, model.pt, state.pt in"),
+    ],
 )
-def test_mistakes_are_named(samples, tmp_path, settings, part, message):
+def test_mistakes_are_named(samples, tmp_path, changes, part, message):
     with pytest.raises(StageError, match=message):
-        relax(settings, samples, part, 3, 1, tmp_path / "part.parquet")
+        relax(SETTINGS | changes, samples, part, 3, 1, tmp_path / "part.parquet")
 
 
-def test_a_killed_stage_continues_and_ends_with_the_same_file(samples, whole, tmp_path):
-    killed, journal = tmp_path / "killed.parquet", tmp_path / ".killed.parquet.journal"
-    command = [sys.executable, "-m", "sunflow.stages.relax", "--settings", json.dumps(SETTINGS), "--part", "0"]
+HELD = '''
+import time
+from pathlib import Path
+
+from ase.calculators.emt import EMT
+
+
+class Held(EMT):
+    """Stands still on the way down of a crystal with gold, as long as there is a file `hold`."""
+
+    steps_with_gold = 0
+
+    def calculate(self, atoms=None, *arguments, **keywords):
+        self.steps_with_gold += "Au" in atoms.get_chemical_symbols()
+        while self.steps_with_gold > 2 and Path("hold").exists():
+            Path("held").touch()
+            time.sleep(0.01)
+        super().calculate(atoms, *arguments, **keywords)
+'''
+
+
+def test_a_killed_stage_continues_and_ends_with_the_same_file(tmp_path, monkeypatch, caplog):
+    """Groups of 16: the kill comes in the middle of the second of three."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = SETTINGS | {"potential": "held_calculator.Held"}
+    samples, killed = tmp_path / "samples.parquet", tmp_path / "killed.parquet"
+    (tmp_path / "held_calculator.py").write_text(HELD)
+    crystals = [alloy(number, (COPPER, COPPER, COPPER, GOLD if number == 20 else ALUMINIUM)) for number in range(36)]
+    write_crystals(samples, crystals)
+
+    (tmp_path / "hold").touch()
+    command = [sys.executable, "-m", "sunflow.stages.relax", "--settings", json.dumps(settings), "--part", "0"]
     command += ["--num-parts", "1", "--threads", "1", "--crystals", str(samples), "--output", str(killed)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        while not journal.exists() or len(journal.read_bytes().splitlines()) <= 4:
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
+        while not (tmp_path / "held").exists():
             assert process.poll() is None
             time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
+    (tmp_path / "hold").unlink()
+    _, *kept = map(json.loads, (tmp_path / ".killed.parquet.journal").read_text().splitlines())
+    assert [len(record["crystals"]) for record in kept] == [16]
     assert not killed.exists()
-    kept = len(journal.read_bytes().splitlines()) - 1
-    result = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert kept >= 4
-    assert f"relaxing: {len(read_crystals(samples)) - kept} crystals" in result.stderr
-    assert killed.read_bytes() == whole.read_bytes()
+
+    with caplog.at_level(logging.INFO):
+        relax(settings, samples, 0, 1, 1, killed)
+    assert "relaxing: 20 crystals" in caplog.text
+    relax(settings, samples, 0, 1, 1, tmp_path / "whole.parquet")
+    assert killed.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+    assert {crystal.status for crystal in read_crystals(killed)} == {"ok"}
+
+
+@pytest.fixture
+def found(monkeypatch):
+    """Runs of the stage that end early; what each found in its journal."""
+    found = []
+
+    def interrupted(crystals, load, limits, journal: Journal, num_processes):
+        found.append(len(journal.records))
+        journal.append({"crystals": []})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(relax_module, "relax_all", interrupted)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [("nothing", 1), ("threads", 1), ("settings", 0), ("weights", 0), ("crystals", 0), ("part", 0), ("code", 0)],
+)
+def test_a_journal_belongs_to_one_piece_of_work(samples, tmp_path, monkeypatch, found, change, kept):
+    def begin(settings, part=0, threads=1):
+        with pytest.raises(KeyboardInterrupt):
+            relax(settings, tmp_path / "samples.parquet", part, 2, threads, tmp_path / "relaxed.parquet")
+
+    (tmp_path / "weights").write_text("1")
+    (tmp_path / "samples.parquet").write_bytes(samples.read_bytes())
+    settings = SETTINGS | {"arguments": {"label": str(tmp_path / "weights")}}
+    begin(settings)
+    if change == "weights":
+        (tmp_path / "weights").write_text("2")
+    if change == "crystals":
+        write_crystals(tmp_path / "samples.parquet", read_crystals(samples)[:-1])
+    if change == "code":
+        monkeypatch.setattr(relax_module, "code_fingerprint", lambda *modules: "other code")
+    changed = {"max_steps": 99} if change == "settings" else {}
+    begin(settings | changed, part=int(change == "part"), threads=1 + (change == "threads"))
+    assert found == [0, kept]
+
+
+@pytest.mark.parametrize("room", ["relaxer", "lbfgs", "parallel", "ase_evaluator", "chgnet_evaluator", "screening"])
+def test_the_stamp_covers_all_code_that_computes(monkeypatch, samples, tmp_path, found, room):
+    """Also of modules that are imported within functions, or by their name only."""
+    seen = []
+    fingerprint = relax_module.code_fingerprint
+    monkeypatch.setattr(
+        relax_module, "code_fingerprint", lambda *modules: seen.append(modules) or fingerprint(*modules)
+    )
+    potential = "chgnet" if room.startswith("chgnet") else SETTINGS["potential"]
+    with pytest.raises(KeyboardInterrupt):
+        relax(SETTINGS | {"potential": potential}, samples, 0, 1, 1, tmp_path / "relaxed.parquet")
+    from sunflow.provenance import _import_closure
+
+    assert f"sunflow.relaxation.{room}" in _import_closure(seen[0])
 
 
 def write_part(path, crystals, weights_hash="1"):
@@ -143,63 +299,3 @@ def test_gathering_refuses_parts_of_two_potentials(tmp_path):
     parts = [write_part(tmp_path / "0.parquet", [crystal]), write_part(tmp_path / "1.parquet", [], "2")]
     with pytest.raises(StageError, match="another potential"):
         gather_relaxed(tmp_path / "0.parquet", parts, tmp_path / "relaxed.parquet")
-
-
-@pytest.fixture
-def demo_splits(tmp_path):
-    paths = []
-    for split in ("train", "val", "test"):
-        crystals = [crystal for crystal in read_crystals(DEMO) if crystal.properties["split"] == split]
-        write_crystals(tmp_path / f"{split}.parquet", crystals, read_metadata(DEMO))
-        paths.append(tmp_path / f"{split}.parquet")
-    return paths
-
-
-def test_shipped_energies_of_this_potential_are_used_and_nothing_is_computed(demo_splits, tmp_path, monkeypatch):
-    monkeypatch.setattr(reference_module, "loader", lambda name: pytest.fail)
-    reference_energies("chgnet", demo_splits, 2, tmp_path / "energies.parquet")
-    table = pd.read_parquet(tmp_path / "energies.parquet")
-    assert table.columns.tolist() == ["entry_id", "formula", "energy_per_atom", "source", "status", "reason"]
-    assert set(table["source"]) == {"dataset"}
-    expected = sorted(crystal.properties["energy_per_atom"] for crystal in read_crystals(DEMO))
-    assert sorted(table["energy_per_atom"]) == expected
-    assert table["entry_id"].is_unique
-    assert read_metadata(tmp_path / "energies.parquet")["potential"] == "chgnet-0.3.0"
-
-
-def test_without_shipped_energies_crystals_are_evaluated_and_elements_relaxed(tmp_path, monkeypatch, caplog):
-    demo = read_crystals(DEMO)
-    binary = next(crystal for crystal in demo if set(crystal.atomic_numbers.tolist()) == {12, 14})
-    stripped = replace(binary, properties={"energy_per_atom": -99.0})
-    impossible = replace(stripped, crystal_id="bad", atomic_numbers=np.full(binary.num_atoms, 95))
-    helium = Crystal("helium", 3 * np.eye(3), np.zeros((1, 3)), np.array([2]))
-    gas = replace(helium, crystal_id="He-gas", lattice=7 * np.eye(3))
-    monkeypatch.setattr(
-        reference_module, "elemental_crystals", lambda symbol: [gas] if symbol == "He" else elemental_crystals(symbol)
-    )
-    path = tmp_path / "train.parquet"
-    write_crystals(path, [stripped, impossible, helium], {"weights_hash": "another potential's"})
-    reference_energies("chgnet", [path], 1, tmp_path / "energies.parquet")
-    table = pd.read_parquet(tmp_path / "energies.parquet").set_index("entry_id")
-    row = table.loc[f"train/{binary.crystal_id}"]
-    assert row["energy_per_atom"] == pytest.approx(binary.properties["energy_per_atom"], abs=1e-4)
-    assert row["source"] == "single_point"
-    assert table.loc["train/bad", "status"] == "failed"
-    assert table.loc["train/bad", "reason"] == "unsupported element: Am"
-    elements = table[table["source"] == "element"].set_index("formula")["energy_per_atom"]
-    assert set(elements.index) == {"Mg", "Si"}
-    for symbol, number in (("Mg", 12), ("Si", 14)):
-        lowest = min(c.properties["energy_per_atom"] for c in demo if set(c.atomic_numbers.tolist()) == {number})
-        assert elements[symbol] == pytest.approx(lowest, abs=1e-3)
-    assert "no energy of element He: isolated atoms" in caplog.text
-    assert "no energy of element Am: chgnet-0.3.0 does not know it" in caplog.text
-
-
-def test_names_of_two_splits_may_collide(tmp_path):
-    demo = read_crystals(DEMO)[:2]
-    for name in ("train", "val"):
-        write_crystals(tmp_path / f"{name}.parquet", demo, read_metadata(DEMO))
-    reference_energies("chgnet", [tmp_path / f"{n}.parquet" for n in ("train", "val")], 1, tmp_path / "e.parquet")
-    ids = pd.read_parquet(tmp_path / "e.parquet")["entry_id"]
-    assert len(ids) == 4
-    assert all(one != other for one, other in combinations(ids, 2))

@@ -15,9 +15,24 @@ from sunflow.stages.report import report
 from sunflow.stages.sun_table import rates
 
 ROWS = [
-    {"generator": "crysbfn", "task": "generation", "relaxer": "chgnet", "hull": "self_consistent"},
-    {"generator": "reference", "task": "test", "relaxer": "chgnet", "hull": "self_consistent"},
+    {"generator": generator, "task": task, "relaxer": "chgnet", "hull": "self_consistent", "second_opinion": None}
+    for generator, task in (("crysbfn", "generation"), ("reference", "test"))
 ]
+QUALITY = """measure,value,low,high,num,definition
+left_out_mean_error,0.0421,0.03,0.0542,300,""
+left_out_apparently_stable,0.61,0.55,0.66,300,""
+left_out_truly_stable,0.37,0.32,0.43,300,""
+"""
+CONTROL_MEASURES = """control_mean_error,-0.0123,-0.02,-0.005,287,""
+control_mean_absolute_error,0.0311,0.02,0.04,287,""
+control_stable,0.56,0.5,0.62,287,""
+control_stable_published,0.42,0.36,0.48,287,""
+control_metastable,0.98,0.95,0.99,287,""
+control_metastable_published,0.99,0.97,1.0,287,""
+control_unpublished,0.0,,,300,""
+control_undecided,13.0,,,300,""
+"""
+UNPUBLISHED = "control_mean_error,,,,0,\n"
 
 
 def crystal(name, status="ok", reason=""):
@@ -45,6 +60,7 @@ def verdict(crystal, above):
         "metastable": above <= 0.1 if ok else None,
         "stable": above <= 0 if ok else None,
         "sun": above <= 0 if ok else None,
+        "sun_with_samples": above <= 0 if ok else None,
     }
     return {name: values.get(name) for name in COLUMNS}
 
@@ -53,14 +69,16 @@ def verdict(crystal, above):
 def make(tmp_path):
     """A function that renders a page for these crystals per row, as (crystal, energy above hull)."""
 
-    def run(*groups):
+    def run(*groups, control=CONTROL_MEASURES, opinion=None):
         table = []
         for row, group in zip(ROWS, groups, strict=True):
             name = row["generator"]
             pd.DataFrame([verdict(*pair) for pair in group]).to_csv(tmp_path / f"{name}.csv", index=False)
             write_crystals(tmp_path / f"{name}.parquet", [crystal for crystal, _ in group])
             verdicts = pd.read_csv(tmp_path / f"{name}.csv", dtype=str, keep_default_na=False)
-            table.append({**row, "hull_entries": 3, **rates(verdicts, None)})
+            told = {"second_opinion": opinion, "num_sun_agreed": 1 if opinion else None}
+            table.append({**row, "hull_entries": 3, **rates(verdicts, None), **told})
+        (tmp_path / "quality.csv").write_text(QUALITY + control)
         pd.DataFrame(table).to_csv(tmp_path / "sun.csv", index=False)
         curve = {"epoch": [1, 2], "step": [9, 18], "train_loss": [3.0, 2.0], "validation_loss": [None, 2.5]}
         pd.DataFrame({**curve, "learning_rate": 0.001}).to_csv(tmp_path / "curve.csv", index=False)
@@ -73,6 +91,7 @@ def make(tmp_path):
             [tmp_path / "crysbfn.parquet", tmp_path / "reference.parquet"],
             [tmp_path / "curve.csv"],
             ["crysbfn"],
+            [tmp_path / "quality.csv"],
             tmp_path / "summary.csv",
             tmp_path / "provenance.json",
             tmp_path / "report.html",
@@ -104,6 +123,20 @@ def test_says_what_the_table_says(make):
     assert "overlap" in text
 
 
+def test_says_how_far_the_hull_can_be_trusted(make):
+    page = make(GOOD, CONTROL)
+    for shown in ("+0.0421", "61.0", "37.0", "−0.0123", "+0.0311", "56.0", "42.0", "13 of 300 test crystals"):
+        assert shown in page
+    assert "publishes no energies above hull" in make(GOOD, CONTROL, control=UNPUBLISHED)
+
+
+def test_a_second_opinion_has_a_column_of_its_own(make):
+    assert ">agreed</th>" not in make(GOOD, CONTROL)
+    page = make(GOOD, CONTROL, opinion="tensornet")
+    assert ">agreed</th>" in page
+    assert "by tensornet" in page
+
+
 def test_words_of_others_are_text(make):
     page = make([(crystal("000000", "failed", "<script>alert(1)</script>"), 0.0)], CONTROL)
     assert "<script>alert(1)</script>" not in page
@@ -125,6 +158,7 @@ def test_rows_that_do_not_belong_together_are_refused(make, tmp_path):
             [tmp_path / "crysbfn.parquet", tmp_path / "reference.parquet"],
             [],
             [],
+            [tmp_path / "quality.csv"],
             tmp_path / "summary.csv",
             tmp_path / "provenance.json",
             tmp_path / "report.html",

@@ -18,6 +18,8 @@ CHAIN = {
     "train",
 }
 
+PAGE = {"hull_quality", "provenance", "report"}
+
 
 def rules(project, *arguments, **environment):
     return {rule for rule, _ in project.jobs(*arguments, **environment)}
@@ -35,7 +37,7 @@ def test_every_official_dataset(project, dataset):
 
 def test_alone_it_does_the_demo_and_its_report(project):
     planned = project.jobs()
-    assert {rule for rule, _ in planned} == CHAIN | {"all", "reference_energies", "provenance", "report"}
+    assert {rule for rule, _ in planned} == CHAIN | {"all", "reference_energies", *PAGE}
     paths = [path for _, outputs in planned for path in outputs]
     assert all(path.startswith(("results/demo/", "results/accuracy_schedules/")) for path in paths)
 
@@ -63,6 +65,29 @@ def test_runs_stand_side_by_side(project):
         "results/demo/crysbfn/generation/weights.safetensors",
         "results/demo/crysbfn_seed2/generation/weights.safetensors",
     ]
+
+
+def test_a_second_opinion_has_its_own_relaxer_and_hull(project):
+    def add(config):
+        config["relaxers"]["chgnet"]["second_opinion"] = "chgnet_papers"
+
+    project.configure(add)
+    planned = project.jobs("results/demo/sun.csv")
+    assert {rule for rule, _ in planned} == CHAIN | {"reference_energies", "second_opinion"}
+    paths = [path for _, outputs in planned for path in outputs]
+    assert "results/demo/crysbfn/generation/chgnet/second_opinion.csv" in paths
+    assert "results/demo/hull/chgnet_papers.parquet" in paths
+
+
+def test_a_hull_of_own_entries_is_built_from_own_files(project):
+    def change(config):
+        config["datasets"]["demo"] |= {"hull": "entries", "hull_files": ["mine.csv"]}
+
+    project.configure(change)
+    missing = project.snakemake("--dry-run", "results/demo/sun.csv", check=False)
+    assert "datasets.demo.hull_files.0: there is no mine.csv" in missing.stdout + missing.stderr
+    (project.folder / "mine.csv").touch()
+    assert rules(project, "results/demo/sun.csv") == CHAIN
 
 
 @pytest.mark.parametrize(

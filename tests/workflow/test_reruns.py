@@ -10,6 +10,7 @@ from conftest import Project
 TARGETS = ("results/demo/sun.csv", "results/demo/report.html")
 JUDGEMENT = {"sun", "sun_table", "provenance", "report"}
 RELAXING = {"relax", "gather_relaxed", "energy_above_hull"} | JUDGEMENT
+HULL = {"reference_energies", "hull", "hull_quality"}
 SAMPLING = {"sample"} | RELAXING
 TRAINING = {"train"} | SAMPLING
 
@@ -88,18 +89,23 @@ CHANGES = {
     "comment in a flow": (comment("src/sunflow/flows/torus.py"), set(), None),
     "mirror": (set_key("mirror", value="/somewhere/else"), set(), None),
     "a dataset that is not asked for": (set_key("datasets", "mp20", "max_atoms", value=12), set(), None),
-    "threshold": (set_key("sun", "stable", value=0.01), JUDGEMENT, None),
+    "threshold": (set_key("sun", "stable", value=0.01), JUDGEMENT | {"hull_quality"}, None),
+    "compositions that test the hull": (
+        set_key("sun", "num_left_out", value=50),
+        {"hull_quality", "provenance", "report"},
+        None,
+    ),
     "two values that change places": (lambda project: project.configure(swap), TRAINING, "twin"),
     "relaxer's step limit": (
         set_key("relaxers", "chgnet", "datasets", "demo", "max_steps", value=77),
-        RELAXING,
+        RELAXING | HULL,
         None,
     ),
     "code of a flow": (append("src/sunflow/flows/torus.py", "\nNEW = 1\n"), TRAINING | {"accuracy_schedule"}, None),
     "code of one generator": (append("src/sunflow/generators/twin.py", "\nNEW = 1\n"), TRAINING, "twin"),
     "code of the relaxer": (
         append("src/sunflow/relaxation/relaxer.py", "\nNEW = 1\n"),
-        RELAXING | {"reference_energies", "hull"},
+        RELAXING | HULL,
         None,
     ),
     "code of the report": (append("src/sunflow/report/page.py", "\nNEW = 1\n"), {"report"}, None),

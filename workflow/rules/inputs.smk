@@ -13,17 +13,17 @@ def raw_files(wildcards):
         return [f"resources/{wildcards.dataset}/{split}.csv" for split in SPLITS]
     if dataset.source == "embedded":
         return [os.path.relpath(os.path.join(workflow.basedir, "src/sunflow/crystals/demo/demo.parquet"))]
-    return [own_file(wildcards.dataset, split, path) for split, path in dataset.files.items()]
+    return [own_file(wildcards.dataset, f"files.{split}", path) for split, path in dataset.files.items()]
 
 
-def own_file(dataset, split, path):
+def own_file(dataset, key, path):
     """A file of the user's own, in this folder or in the mirror."""
     candidates = [path, os.path.join(settings.mirror, path)] if settings.mirror else [path]
     for candidate in candidates:
         if os.path.exists(candidate):
             return candidate
     raise WorkflowError(
-        f"config.yaml: datasets.{dataset}.files.{split}: there is no {' and no '.join(candidates)};"
+        f"config.yaml: datasets.{dataset}.{key}: there is no {' and no '.join(candidates)};"
         " give a path relative to this folder or to the mirror (mirror: or SUNFLOW_MIRROR)"
     )
 

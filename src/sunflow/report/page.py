@@ -1,6 +1,7 @@
 """The report as one HTML page that carries everything it needs."""
 
 import json
+from collections.abc import Hashable
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,8 @@ from sunflow.report.periodic_table import cells
 from sunflow.report.rows import DEMONSTRATION_BELOW, Row
 from sunflow.report.sunflower import crystals_per_seed, seeds
 
+Measures = dict[Hashable, dict[str, Any]]
+"""Name of a measure → its value, the ends of its interval and the number it is of."""
 FILTERS = (
     text.percent,
     text.integer,
@@ -33,6 +36,7 @@ def render(
     stable: float,
     metastable: float,
     curves: dict[str, pd.DataFrame],
+    qualities: dict[str, Measures],
     summary: pd.DataFrame,
     provenance: dict[str, Any],
 ) -> str:
@@ -44,6 +48,7 @@ def render(
         stable: Threshold in eV/atom.
         metastable: Threshold in eV/atom.
         curves: Training curve of every trained generator, by its name.
+        qualities: How far the hull of each relaxer can be trusted, by its name.
         summary: What was kept and dropped of the dataset, one line per split.
         provenance: The content of provenance.json.
     """
@@ -74,6 +79,8 @@ def render(
             views=[candidate["view"] for found in candidates.values() for candidate in found],
             charts=_charts(rows, stable, metastable, curves),
             curve_names=list(curves),
+            qualities=qualities,
+            opinions=any(row.record["second_opinion"] for row in rows),
             cells=cells(),
             element_shares=[counts.element_shares(row) for row in rows],
             space_groups=counts.space_groups(rows),
@@ -107,5 +114,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {function.__name__: function for function in FILTERS}
+    functions = {function.__name__: function for function in FILTERS}
+    environment.filters |= functions
+    environment.globals |= functions
     return environment

@@ -9,13 +9,14 @@ import pandas as pd
 from sunflow.atomic import atomic_path, write_text
 from sunflow.crystals.files import read_crystals
 from sunflow.report.histogram import write_histogram
-from sunflow.report.page import render
+from sunflow.report.page import Measures, render
 from sunflow.report.rows import Row, assemble
 from sunflow.stages.command import StageError, run
 
 ROW_NAMES = ("generator", "task", "relaxer", "hull")
-VERDICTS = ("geometry_valid", "converged", "unique", "novel", "metastable", "stable", "sun")
-WORDS = ("crystal_id", "formula", "status", "reason", "hull_coverage", "matched_train_id")
+OPINION = "second_opinion"
+VERDICTS = ("geometry_valid", "converged", "unique", "novel", "metastable", "stable", "sun", "sun_with_samples")
+WORDS = ("crystal_id", "formula", "status", "reason", "hull_coverage", "decomposition", "matched_train_id")
 
 
 def report(
@@ -25,6 +26,7 @@ def report(
     relaxed: list[Path],
     curves: list[Path],
     curve_names: list[str],
+    qualities: list[Path],
     summary: Path,
     provenance: Path,
     output: Path,
@@ -33,7 +35,8 @@ def report(
     """Write one self-contained HTML page, and the distribution of energies above hull as a still picture.
 
     `settings` holds `dataset`, `rows` (generator, task, relaxer, hull; in the order of `table`, `crystals` and
-    `relaxed`) and `thresholds` (stable, metastable; eV/atom). `curves` are the training curves of `curve_names`.
+    `relaxed`) and `thresholds` (stable, metastable; eV/atom). `curves` are the training curves of `curve_names`,
+    and `qualities` measure the hull of every relaxer, in the order in which the rows first name them.
     """
     rows = read_rows(settings["rows"], table, crystals, relaxed)
     thresholds: dict[str, float] = settings["thresholds"]
@@ -42,6 +45,7 @@ def report(
         rows,
         **thresholds,
         curves={name: pd.read_csv(path) for name, path in zip(curve_names, curves, strict=True)},
+        qualities=read_qualities(settings["rows"], qualities),
         summary=pd.read_csv(summary, dtype=str, keep_default_na=False),
         provenance=json.loads(provenance.read_text(encoding="utf-8")),
     )
@@ -70,9 +74,16 @@ def read_rows(names: list[dict[str, Any]], table: Path, crystals: list[Path], re
     return assemble(results, judged, structures)
 
 
+def read_qualities(names: list[dict[str, Any]], paths: list[Path]) -> dict[str, Measures]:
+    """What is measured of the hull of every relaxer."""
+    relaxers = dict.fromkeys(row["relaxer"] for row in names)
+    tables = [pd.read_csv(path).set_index("measure").to_dict("index") for path in paths]
+    return dict(zip(relaxers, tables, strict=True))
+
+
 def read_table(path: Path) -> pd.DataFrame:
     """sun.csv: names as text, all else numbers, NaN where empty."""
-    return _read_csv(path, dict.fromkeys(ROW_NAMES, "str"))
+    return _read_csv(path, dict.fromkeys((*ROW_NAMES, OPINION), "str"))
 
 
 def read_judged(path: Path) -> pd.DataFrame:
