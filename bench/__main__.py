@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -9,16 +10,35 @@ import torch
 from bench.flow import flow
 from bench.hull import hull
 from bench.network import network
+from bench.potential import potential
+from bench.relaxation import relaxation
+from bench.scaling import scaling
 
-FIGURES = {"network": network, "flow": flow, "hull": hull}
+FIGURES: dict[str, tuple[Callable[..., None], list[str]]] = {
+    "network": (network, ["repeats"]),
+    "flow": (flow, ["repeats"]),
+    "hull": (hull, ["repeats", "table"]),
+    "potential": (potential, ["repeats", "mirror", "crystals"]),
+    "relaxation": (relaxation, ["mirror", "crystals", "device"]),
+    "scaling": (scaling, ["repeats", "mirror", "crystals"]),
+}
+"""Each figure and its options."""
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure one figure of bench/README.md.")
     parser.add_argument("figure", choices=FIGURES)
     parser.add_argument("--repeats", type=int, default=5, help="rounds, of which the median is taken (default 5)")
     parser.add_argument("--table", type=Path, help="hull: CSV with pretty_formula and formation_energy_per_atom")
+    parser.add_argument(
+        "--mirror",
+        type=Path,
+        default=os.environ.get("SUNFLOW_MIRROR") or None,
+        help="potential, relaxation, scaling: folder with mp_20/test.csv and generated/*.npz (default SUNFLOW_MIRROR)",
+    )
+    parser.add_argument("--crystals", type=int, help="potential, relaxation, scaling: how many")
+    parser.add_argument("--device", help="relaxation: cpu (default), or cuda, where wall time is measured")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, one thread of {os.cpu_count()}, CPU time of the process")
-    table = [arguments.table] if arguments.table else []
-    FIGURES[arguments.figure](arguments.repeats, *table)
+    function, names = FIGURES[arguments.figure]
+    function(**{name: value for name in names if (value := getattr(arguments, name)) is not None})

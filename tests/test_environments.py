@@ -24,7 +24,10 @@ def test_conda_environments_are_pinned_like_the_constraints(stack):
 
 def test_every_requirement_is_pinned_without_a_build_suffix():
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    required = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
+    required = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
     pinned = {name.lower().replace("_", "-") for name in CONSTRAINTS}
     for requirement in required:
         name = requirement.split(">")[0].split("=")[0].split("[")[0].strip().lower().replace("_", "-")

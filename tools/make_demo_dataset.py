@@ -12,8 +12,10 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
@@ -25,9 +27,11 @@ from sunflow.crystals.crystal import Crystal
 from sunflow.crystals.files import write_crystals
 from sunflow.crystals.structures import composition, from_structure, reduced_formula, to_structure
 from sunflow.journal import Journal
-from sunflow.provenance import stamp
+from sunflow.provenance import code_fingerprint, stamp
+from sunflow.registry import module_of
 from sunflow.relaxation.elements import elemental_crystals
-from sunflow.relaxation.parallel import loader, relax_all
+from sunflow.relaxation.limits import Limits
+from sunflow.relaxation.parallel import relax_all
 from sunflow.relaxation.potential import load_potential
 from sunflow.relaxation.prototypes import prototypes
 
@@ -53,7 +57,7 @@ MAX_ENERGY_ABOVE_HULL = 0.2
 """eV/atom; beyond it only the lowest two of a system that would otherwise be empty are kept."""
 MAX_PER_FORMULA = 5
 """The lowest in energy."""
-RELAXATION = {"max_force": 0.02, "max_steps": 250, "timeout": 600.0}
+LIMITS = Limits(max_force=0.02, max_steps=250, timeout=600.0)
 DESCRIPTION = (
     "Demonstration of the pipeline, not a benchmark: AFLOW structure types filled with ten elements, relaxed and "
     "labelled by CHGNet 0.3.0. Energies above hull are those within this set."
@@ -156,11 +160,16 @@ def first_volume(structure: Structure) -> float:
     return sum(share[site.specie.symbol] * site.specie.molar_volume / 0.602214 for site in structure) * 0.85
 
 
+def value(crystal: Crystal, name: str) -> float:
+    """A property that is a number."""
+    return cast(float, crystal.properties[name])
+
+
 def distinct(crystals: Iterable[Crystal]) -> list[Crystal]:
     """The lowest in energy of every group that pymatgen's StructureMatcher calls one structure."""
     matcher = StructureMatcher()
     kept: dict[str, list[tuple[Crystal, Structure]]] = defaultdict(list)
-    for crystal in sorted(crystals, key=lambda crystal: (crystal.properties["energy_per_atom"], crystal.crystal_id)):
+    for crystal in sorted(crystals, key=lambda crystal: (value(crystal, "energy_per_atom"), crystal.crystal_id)):
         structure = to_structure(crystal)
         group = kept[reduced_formula(crystal)]
         if not any(matcher.fit(structure, other) for _, other in group):
@@ -171,7 +180,7 @@ def distinct(crystals: Iterable[Crystal]) -> list[Crystal]:
 def with_hull(crystals: Sequence[Crystal]) -> list[Crystal]:
     """Formation energies from the lowest elements, and energies above the hull of the whole set (eV/atom)."""
     entries = [
-        PDEntry(composition(crystal), crystal.properties["energy_per_atom"] * crystal.num_atoms) for crystal in crystals
+        PDEntry(composition(crystal), value(crystal, "energy_per_atom") * crystal.num_atoms) for crystal in crystals
     ]
     diagram = PhaseDiagram(entries)
     return [
@@ -187,13 +196,13 @@ def select(crystals: Sequence[Crystal]) -> list[Crystal]:
     """Crystals near the hull, and the lowest two of every system that has none there."""
     by_system = defaultdict(list)
     formulas: Counter[str] = Counter()
-    for crystal in sorted(crystals, key=lambda crystal: crystal.properties["energy_above_hull"]):
+    for crystal in sorted(crystals, key=lambda crystal: value(crystal, "energy_above_hull")):
         formulas[reduced_formula(crystal)] += 1
         if formulas[reduced_formula(crystal)] <= MAX_PER_FORMULA:
             by_system[composition(crystal).chemical_system].append(crystal)
     kept = []
     for group in by_system.values():
-        near = [crystal for crystal in group if crystal.properties["energy_above_hull"] <= MAX_ENERGY_ABOVE_HULL]
+        near = [crystal for crystal in group if value(crystal, "energy_above_hull") <= MAX_ENERGY_ABOVE_HULL]
         kept += near or group[:2]
     return kept
 
@@ -215,7 +224,7 @@ def name_and_order(crystals: Sequence[Crystal]) -> list[Crystal]:
             len(composition(crystal)),
             composition(crystal).chemical_system,
             reduced_formula(crystal),
-            crystal.properties["energy_per_atom"],
+            value(crystal, "energy_per_atom"),
         ),
     )
     columns = ("split", "prototype", "energy_per_atom", "formation_energy_per_atom", "energy_above_hull")
@@ -231,12 +240,13 @@ def name_and_order(crystals: Sequence[Crystal]) -> list[Crystal]:
 
 def main(work: Path, output: Path, processes: int) -> None:
     """Relax all candidates (continuing a killed run) and write the dataset."""
-    potential = load_potential("chgnet")
+    load = partial(load_potential, "chgnet")
     unrelaxed = candidates()
     logger.info("%s candidates", len(unrelaxed))
-    settings = stamp([crystal.crystal_id for crystal in unrelaxed], RELAXATION, potential.weights_hash)
+    code = code_fingerprint("sunflow.relaxation.parallel", module_of("chgnet"))
+    settings = stamp([crystal.to_record() for crystal in unrelaxed], asdict(LIMITS), load().weights_hash, code)
     with Journal(work / "relaxed.jsonl", settings) as journal:
-        relaxed = relax_all(unrelaxed, loader("chgnet"), **RELAXATION, journal=journal, num_processes=processes)
+        relaxed = relax_all(unrelaxed, load, LIMITS, journal, processes)
     finish(relaxed, output)
 
 
@@ -246,7 +256,12 @@ def finish(relaxed: Sequence[Crystal], output: Path) -> None:
     converged = [crystal for crystal in relaxed if crystal.status == "ok" and crystal.num_atoms <= MAX_ATOMS]
     crystals = name_and_order(split(select(with_hull(distinct(converged)))))
     logger.info("%s relaxed, %s converged, %s kept", len(relaxed), len(converged), len(crystals))
-    metadata = {"potential": potential.name, "weights_hash": potential.weights_hash, "description": DESCRIPTION}
+    metadata = {
+        "potential": potential.name,
+        "weights_hash": potential.weights_hash,
+        "max_force": LIMITS.max_force,
+        "description": DESCRIPTION,
+    }
     write_crystals(output, crystals, metadata)
 
 

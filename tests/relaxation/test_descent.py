@@ -41,7 +41,8 @@ def test_a_descent_ends_where_it_must(ends, at, ours):
 
 
 def test_a_converged_crystal_tells_of_its_way():
-    end = replace(ROCK_SALT, lattice=1.1 * ROCK_SALT.lattice, frac_coords=ROCK_SALT.frac_coords + [[0] * 3, [0.01] * 3])
+    moves = np.array([[0, 0, 0], [0.01, 0.01, 0.01]])
+    end = replace(ROCK_SALT, lattice=1.1 * ROCK_SALT.lattice, frac_coords=ROCK_SALT.frac_coords + moves)
     landed = landing(place(force=0.01), end)
     assert (landed.crystal.status, landed.crystal.reason, landed.is_astray) == ("ok", "", False)
     told = landed.crystal.properties
@@ -133,7 +134,7 @@ def coords():
 
 def test_the_rmsd_of_one_atom_of_four_that_moves():
     coords = np.array([[0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5]])
-    moved = coords + [[0.1, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
+    moved = coords + np.diag([0.1, 0, 0, 0])[:, :3]
     assert rmsd(skewed(coords), skewed(moved)) == pytest.approx(0.4 * np.sqrt(3) / 4)
 
 
@@ -148,11 +149,11 @@ def test_the_rmsd_takes_the_nearest_images(coords):
 
 def test_the_rmsd_leaves_out_drift_and_strain(coords):
     strain = np.eye(3) + 0.1 * np.random.default_rng(3).normal(size=(3, 3))
-    drifted = skewed((coords + [0.1, -0.3, 0.2]) % 1.0, strain)
+    drifted = skewed((coords + np.array([0.1, -0.3, 0.2])) % 1.0, strain)
     assert rmsd(skewed(coords), drifted) == pytest.approx(0, abs=1e-12)
 
 
 def test_the_rmsd_is_measured_in_the_mean_of_both_cells():
     coords = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
-    moved = coords + [[0.1, 0, 0], [-0.1, 0, 0]]
+    moved = coords + np.array([[0.1, 0, 0], [-0.1, 0, 0]])
     assert rmsd(skewed(coords), skewed(moved, 1.2 * np.eye(3))) == pytest.approx(0.1 * 4.0 * 1.1)

@@ -100,7 +100,9 @@ def test_many_cells_are_judged_like_each():
     num_atoms = random.integers(1, 20, 300)
     with np.errstate(invalid="ignore"):
         judged = absurd_cells(lattices, num_atoms)
-    expected = [bool(why_not_cell(lattice, number)) for lattice, number in zip(lattices, num_atoms.tolist(), strict=True)]
+    expected = [
+        bool(why_not_cell(lattice, number)) for lattice, number in zip(lattices, num_atoms.tolist(), strict=True)
+    ]
     assert judged.tolist() == expected
     assert 20 < sum(expected) < 280
 

@@ -112,7 +112,11 @@ def test_equal_scales_meet(tmp_path, hull, relaxed):
     [
         (OWN_HULL, {**RELAXED, "weights_hash": "other"}, "build the hull anew"),
         (OWN_HULL, {}, "build the hull anew"),
-        (HULL, {**RELAXED, "energy_scale": "MatPES"}, r"relaxed\.parquet: the hull is on the scale MP2020, but .*toy.*MatPES"),
+        (
+            HULL,
+            {**RELAXED, "energy_scale": "MatPES"},
+            r"relaxed\.parquet: .* scale MP2020, but .*toy.*MatPES",
+        ),
         (HULL, {**RELAXED, "energy_scale": None}, "on the scale unknown.*self_consistent"),
         (HULL, {"potential": "toy"}, "on the scale unknown.*self_consistent"),
         ({"potential": None, "weights_hash": None}, RELAXED, "hull.parquet and .*: the hull is on the scale unknown"),

@@ -16,6 +16,8 @@ from sunflow.configuration.values import (
     Positive,
     Section,
     Steps,
+    nearest,
+    wrong,
     wrong_keys,
 )
 from sunflow.registry import POTENTIALS
@@ -88,7 +90,7 @@ class Relaxer(Relaxation):
     @classmethod
     def _exists(cls, name: str) -> str:
         if "." not in name and name not in POTENTIALS:
-            raise ValueError(f"must be one of {', '.join(POTENTIALS)}, or the import path of an ASE calculator")
+            raise wrong(f"{nearest(name, POTENTIALS)}, or the import path of an ASE calculator")
         return name
 
 

@@ -15,7 +15,7 @@ from sunflow.crystals.cif_files import entries_of_folder, entries_of_zip, entry_
 from sunflow.crystals.cif_tables import entries_of_csv, entries_of_parquet
 from sunflow.crystals.crystal import Crystal
 from sunflow.crystals.extended_xyz import entries_of_extended_xyz
-from sunflow.crystals.niggli import DroppedError, _ordered
+from sunflow.crystals.niggli import DroppedError, ordered
 from sunflow.crystals.sources import UNREADABLE, Entry
 from sunflow.crystals.structures import from_structure
 from sunflow.progress import progress
@@ -90,7 +90,7 @@ def _with_unique_names(path: Path, entries: Sequence[Entry]) -> list[Entry]:
 
 def _parsed(entries: Sequence[Entry], num_processes: int) -> list[Crystal]:
     """The crystals of the entries, in their order, whatever the number of processes."""
-    processes = min(num_processes, len(entries) // WORTH_A_PROCESS)
+    processes = min(num_processes, sum(isinstance(entry.content, str) for entry in entries) // WORTH_A_PROCESS)
     results: Iterable[tuple[int, Any]] = ((index, crystal_of(entry)) for index, entry in enumerate(entries))
     if processes > 1:
         results = map_in_processes(_prepare, entries, processes)
@@ -110,6 +110,6 @@ def crystal_of(entry: Entry) -> Crystal:
     if isinstance(entry.content, Crystal):
         return replace(entry.content, crystal_id=entry.crystal_id, properties=entry.properties)
     try:
-        return from_structure(entry.crystal_id, _ordered(entry, sys.maxsize), **entry.properties)
+        return from_structure(entry.crystal_id, ordered(entry, sys.maxsize), **entry.properties)
     except DroppedError as error:
         return Crystal.failure(entry.crystal_id, str(error), **entry.properties)

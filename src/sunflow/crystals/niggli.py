@@ -41,7 +41,7 @@ def reduce_entry(entry: Entry, max_atoms: int) -> Crystal:
     as hydrogen. Where spglib finds other lengths (the reduced cell is not always unique), the property `note` says so.
     """
     try:
-        structure = _ordered(entry, max_atoms)
+        structure = ordered(entry, max_atoms)
         reduced = _reduced(structure)
         crystal = _canonical(entry, reduced)
         note = _cross_check(structure, reduced)
@@ -50,12 +50,12 @@ def reduce_entry(entry: Entry, max_atoms: int) -> Crystal:
         return Crystal.failure(entry.crystal_id, str(error), **entry.properties)
 
 
-def _ordered(entry: Entry, max_atoms: int) -> Structure:
+def ordered(entry: Entry, max_atoms: int) -> Structure:
     """The structure of an entry, checked."""
     structure = _parsed(entry)
     if any(isinstance(species, DummySpecies) for species in structure.composition):
         raise DroppedError("unknown element", structure.formula)
-    if not structure.is_ordered:
+    if not structure.isordered:
         raise DroppedError("partial occupancy", structure.formula)
     if not (np.isfinite(structure.lattice.matrix).all() and np.isfinite(structure.frac_coords).all()):
         raise DroppedError("non-finite", "lattice or coordinates")

@@ -24,8 +24,11 @@ class Capacity:
 
     def learn(self, bonds: float) -> None:
         """Look at the memory that a batch of so many bonds took at its peak."""
-        if self.device.type == "cuda" and bonds > self.bonds / 2:
-            taken = torch.cuda.max_memory_allocated(self.device)
+        if self.device.type != "cuda":
+            return
+        taken = torch.cuda.max_memory_allocated(self.device)
+        torch.cuda.reset_peak_memory_stats(self.device)
+        if bonds > self.bonds / 2:
             free, _ = torch.cuda.mem_get_info(self.device)
             available = SHARE_OF_MEMORY * (free + torch.cuda.memory_reserved(self.device))
             self.bonds = min(available * bonds / taken, self._most)
@@ -35,9 +38,10 @@ class Capacity:
         self.bonds = self._most = min(bonds, self.bonds) / 2
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(self.device)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether it tells of an allocation that failed, on a GPU or not."""
-    told = "out of memory" in str(error) or "t allocate memory" in str(error)
+    told = any(words in str(error) for words in ("out of memory", "t allocate memory", "STATUS_ALLOC_FAILED"))
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (isinstance(error, RuntimeError) and told)

@@ -43,5 +43,6 @@ def load() -> CHGNet:
     folder = Path(package.origin).parent / "pretrained" / VERSION if package and package.origin else None
     found = sorted(folder.glob("*.pth.tar")) if folder else []
     if len(found) != 1:
-        raise FileNotFoundError(f"no weights of CHGNet {VERSION} in {folder}: install chgnet==0.4.2")
+        place = folder or "this environment"
+        raise FileNotFoundError(f"no weights of CHGNet {VERSION} in {place}: install chgnet==0.4.2")
     return CHGNet(found[0])

@@ -100,7 +100,7 @@ class NeighborList:
     def pairs(self, geometry: Geometry) -> Pairs:
         """Pairs of all crystals, some of them up to two skins farther apart than the cutoff."""
         device = geometry.num_atoms.device
-        if self._made is None:
+        if self._made is None or not self._made.keys:
             self._pairs = pairs_within(self.cutoff + self.skin, geometry, torch.arange(len(geometry), device=device))
             self._made = geometry
             return self._pairs

@@ -76,6 +76,8 @@ def _journaled(
 
 
 def _sort_in(finished: dict[str, list[Crystal]], result: list[Crystal]) -> None:
-    """Frames and final crystal under the name of the crystal, in their order."""
+    """Frames and final crystal under the name of the crystal, in their order, in place of those of an earlier try."""
+    found: dict[str, list[Crystal]] = {}
     for crystal in result:
-        finished.setdefault(str(crystal.properties.get("frame_of", crystal.crystal_id)), []).append(crystal)
+        found.setdefault(str(crystal.properties.get("frame_of", crystal.crystal_id)), []).append(crystal)
+    finished.update(found)

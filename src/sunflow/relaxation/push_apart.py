@@ -22,7 +22,8 @@ def pushed_apart(crystal: Crystal) -> Crystal:
     In every round, each two atoms that are too near go half the missing way each, along the line between them.
     """
     frac_coords, lattice = crystal.frac_coords, crystal.lattice
-    if not (np.isfinite(frac_coords).all() and np.isfinite(lattice).all() and crystal.volume > 0):
+    is_finite = np.isfinite(frac_coords).all() and np.isfinite(lattice).all()
+    if not (is_finite and crystal.num_atoms > 0 and crystal.volume > 0):
         return crystal
     for _ in range(MAX_ROUNDS):
         first, second, vectors = _near_pairs(frac_coords @ lattice, lattice)

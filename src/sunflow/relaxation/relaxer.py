@@ -16,7 +16,7 @@ from sunflow.relaxation.limits import Limits
 from sunflow.relaxation.optimizer import Optimizer
 from sunflow.relaxation.potential import Potential
 from sunflow.relaxation.push_apart import pushed_apart
-from sunflow.relaxation.screening import why_not
+from sunflow.relaxation.screening import why_not, why_not_cell
 
 logger = logging.getLogger(__name__)
 OPTIMIZERS: dict[str, type[LBFGS] | type[FIRE]] = {"lbfgs": LBFGS, "fire": FIRE}
@@ -68,7 +68,7 @@ class Relaxer:
         """Where the descent begins, or the crystal failed with the reason why there is none."""
         if crystal.status == "failed":
             return crystal
-        if self.limits.overlaps == "push_apart":
+        if self.limits.overlaps == "push_apart" and not why_not_cell(crystal.lattice, crystal.num_atoms):
             crystal = pushed_apart(crystal)
         reason = why_not(crystal, self.potential.atomic_numbers)
         return crystal.failed(reason) if reason else crystal

@@ -18,8 +18,8 @@ COLUMNS = {
     "stable_rate": "share at or below the stable threshold",
     "sun_rate": "share that is stable, unique and novel at once, with Wilson's 95 % interval (sampling error alone)",
     "sun_rate_strict": "as S.U.N., counting only crystals whose composition or chemical system is in the reference",
-    "sun_rate_with_samples": "as S.U.N., on the hull that all converged crystals of this row have joined: a crystal that "
-    "another generated one would decompose into is not counted",
+    "sun_rate_with_samples": "as S.U.N., on the hull that all converged crystals of this row have joined: a crystal "
+    "that lies above a mixture with other generated ones is not counted",
     "second_opinion": "another relaxer, which relaxes the S.U.N. crystals further and places them on its own hull",
     "num_sun_agreed": "S.U.N. crystals that the second opinion finds stable as well; empty where none was asked for",
     "seconds_per_crystal": "network time of sampling per requested crystal, in seconds",
@@ -54,8 +54,8 @@ HULLS = {
     ),
     "entries": Hull(
         "your own entries",
-        "The hull of the entries in the user's own file. Whether their energies are on the potential's scale is for the "
-        "user to know; phases that the file lacks are missing, so that too many crystals may look stable.",
+        "The hull of the entries in the user's own file. Whether their energies are on the potential's scale is for "
+        "the user to know; phases that the file lacks are missing, so that too many crystals may look stable.",
     ),
 }
 

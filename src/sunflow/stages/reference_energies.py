@@ -32,14 +32,14 @@ def reference_energies(settings: dict, crystals: list[Path], threads: int, outpu
     """Write `entry_id, formula, energy_per_atom (eV/atom), source, status, reason`, one row per crystal.
 
     Settings: those of the relaxer, as for the stage `relax`; equal treatment lets systematic errors cancel.
-    Sources: `shipped` (energies that the file holds, where they are of this very potential), `relaxed`, and
+    Sources: `shipped` (energies that the file holds, where they are of this very potential and force), `relaxed`, and
     `element`: the lowest of the relaxed structure types tried for an element for which the dataset ships nothing.
     """
     load, limits = taken_apart(settings)
     potential = named_potential(load)
     code = code_fingerprint("sunflow.stages.reference_energies", module_of(settings["potential"]))
     work = stamp(settings, [file_hash(path) for path in crystals], potential.weights_hash, code)
-    shipped, unknown = _shipped_and_unknown(crystals, potential)
+    shipped, unknown = _shipped_and_unknown(crystals, potential, limits.max_force)
     candidates = _elements(shipped + unknown, shipped, potential)
     with Journal(output.with_name(f".{output.name}.journal"), work) as journal:
         relaxed = relax_all([*unknown, *candidates], load, limits, journal, threads)
@@ -51,14 +51,20 @@ def reference_energies(settings: dict, crystals: list[Path], threads: int, outpu
         journal.remove()
 
 
-def _shipped_and_unknown(paths: list[Path], potential: Potential) -> tuple[list[Crystal], list[Crystal]]:
-    """Crystals whose energy by this potential is in their file, and the others; named `<file>/<crystal_id>`."""
+def _shipped_and_unknown(
+    paths: list[Path], potential: Potential, max_force: float
+) -> tuple[list[Crystal], list[Crystal]]:
+    """Crystals whose energy by this potential is in their file, and the others; named `<file>/<crystal_id>`.
+
+    Energies count only where the file says that they were relaxed to the same forces.
+    """
     shipped: list[Crystal] = []
     unknown: list[Crystal] = []
     for path in paths:
-        same_weights = read_metadata(path).get("weights_hash") == potential.weights_hash
+        metadata = read_metadata(path)
+        same_method = (metadata.get("weights_hash"), metadata.get("max_force")) == (potential.weights_hash, max_force)
         for crystal in read_crystals(path):
-            has_energy = same_weights and crystal.properties.get("energy_per_atom") is not None
+            has_energy = same_method and crystal.properties.get("energy_per_atom") is not None
             group = shipped if has_energy else unknown
             group.append(replace(crystal, crystal_id=f"{path.stem}/{crystal.crystal_id}"))
     return shipped, unknown
@@ -100,7 +106,7 @@ def _row(crystal: Crystal, source: str) -> Row:
     return {
         "entry_id": crystal.crystal_id,
         "formula": reduced_formula(crystal),
-        "energy_per_atom": crystal.properties.get("energy_per_atom"),
+        "energy_per_atom": None if crystal.status == "failed" else crystal.properties["energy_per_atom"],
         "source": source,
         "status": crystal.status,
         "reason": crystal.reason,
