@@ -12,7 +12,7 @@ CONSTRAINTS = dict(
 )
 
 
-@pytest.mark.parametrize("stack", ["torch", "crystals", "chgnet", "matgl"])
+@pytest.mark.parametrize("stack", ["torch", "crystals", "chgnet", "tensornet"])
 def test_conda_environments_are_pinned_like_the_constraints(stack):
     environment = yaml.safe_load((PROJECT / f"envs/{stack}.yaml").read_text())
     packages = environment["dependencies"][-1]["pip"]
@@ -39,13 +39,13 @@ def test_every_requirement_is_pinned_without_a_build_suffix():
 
 
 def test_every_environment_is_checked():
-    assert {path.stem for path in (PROJECT / "envs").glob("*.yaml")} == {"torch", "crystals", "chgnet", "matgl"}
+    assert {path.stem for path in (PROJECT / "envs").glob("*.yaml")} == {"torch", "crystals", "chgnet", "tensornet"}
 
 
 def test_matgl_is_optional_and_brings_the_versions_of_its_environment():
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     extra = project["optional-dependencies"]["matgl"]
-    environment = yaml.safe_load((PROJECT / "envs/matgl.yaml").read_text())
+    environment = yaml.safe_load((PROJECT / "envs/tensornet.yaml").read_text())
     assert "matgl==4.1.2" in extra
     assert set(extra) <= set(environment["dependencies"][-1]["pip"])
     assert not {"matgl", "torch-geometric", "lightning"} & {name.split("==")[0] for name in project["dependencies"]}

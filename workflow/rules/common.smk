@@ -85,11 +85,11 @@ def code_of_generator(stage):
     return fingerprint
 
 
-def code_of_potential(stage):
-    """As `code_of`, with the code of the potential that the relaxer uses."""
+def code_of_potential(stage, relaxer=lambda wildcards: wildcards.relaxer):
+    """As `code_of`, with the code of the potential that a relaxer uses."""
 
     def fingerprint(wildcards):
-        potential = settings.relaxer(wildcards.dataset, wildcards.relaxer)["potential"]
+        potential = settings.relaxer(wildcards.dataset, relaxer(wildcards))["potential"]
         return code_fingerprint(f"sunflow.stages.{stage}", module_of(potential))
 
     return fingerprint

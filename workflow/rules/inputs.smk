@@ -133,6 +133,17 @@ def second_relaxation_settings(wildcards):
     return {**relaxation_settings(second), "stable": settings.sun.stable}
 
 
+def environment_of_relaxer(wildcards):
+    """The environment that its potential runs in; an ASE calculator's package must be added to that of CHGNet."""
+    potential = settings.relaxer(wildcards.dataset, wildcards.relaxer)["potential"]
+    return f"../../envs/{'chgnet' if '.' in potential else potential}.yaml"
+
+
+def environment_of_second_relaxer(wildcards):
+    """That of the second opinion."""
+    return environment_of_relaxer(SimpleNamespace(dataset=wildcards.dataset, relaxer=second_relaxer(wildcards)))
+
+
 def second_hull(wildcards):
     """The hull on the scale of the second opinion."""
     return f"results/{wildcards.dataset}/hull/{second_relaxer(wildcards)}.parquet"

@@ -9,7 +9,7 @@ rule relax:
         "logs/{dataset}/{generator}/{task}/{relaxer}/relax_{part}_of_{parts}.benchmark.tsv"
     retries: 1
     conda:
-        "../../envs/chgnet.yaml"
+        environment_of_relaxer
     threads: 8
     resources:
         mem_mb=16000,
@@ -34,7 +34,7 @@ rule gather_relaxed:
     benchmark:
         "logs/{dataset}/{generator}/{task}/{relaxer}/gather_relaxed.benchmark.tsv"
     conda:
-        "../../envs/chgnet.yaml"
+        "../../envs/crystals.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -56,7 +56,7 @@ rule reference_energies:
     benchmark:
         "logs/{dataset}/hull/{relaxer}_energies.benchmark.tsv"
     conda:
-        "../../envs/chgnet.yaml"
+        environment_of_relaxer
     threads: 8
     resources:
         mem_mb=16000,
@@ -166,14 +166,14 @@ rule second_opinion:
     benchmark:
         "logs/{dataset}/{generator}/{task}/{relaxer}/second_opinion.benchmark.tsv"
     conda:
-        "../../envs/chgnet.yaml"
+        environment_of_second_relaxer
     threads: 8
     resources:
         mem_mb=16000,
         runtime="12h",
     params:
         settings=lambda wildcards: as_json(second_relaxation_settings(wildcards)),
-        code=code_of_potential("second_opinion"),
+        code=code_of_potential("second_opinion", second_relaxer),
         versions=pinned("chgnet", "ase", "pymatgen", "pymatgen-core", "scipy"),
     shell:
         "python -m sunflow.stages.second_opinion --settings {params.settings:q} --relaxed {input.relaxed}"
