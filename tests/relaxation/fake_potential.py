@@ -10,13 +10,14 @@ from sunflow.relaxation.neighbors import NeighborList
 from sunflow.relaxation.potential import Evaluation
 
 ARGON, KILLS, NOT_A_NUMBER, EXPLODES, REFUSES, SLOW, GOES_MAD, BUG = 18, 36, 54, 10, 2, 86, 85, 84
+SWELLS, SHRINKS = 82, 83
 SIGMA, EPSILON, CUTOFF = 3.4, 0.0104, 8.0
 
 
 class FakePotential:
     name = "fake-1"
     weights_hash = "0" * 64
-    atomic_numbers = frozenset({ARGON, KILLS, NOT_A_NUMBER, EXPLODES, REFUSES, SLOW, GOES_MAD, BUG})
+    atomic_numbers = frozenset({ARGON, KILLS, NOT_A_NUMBER, EXPLODES, REFUSES, SLOW, GOES_MAD, BUG, SWELLS, SHRINKS})
     energy_scale = None
 
     def __init__(self, most_atoms=10**9):
@@ -49,6 +50,8 @@ class FakeEvaluator:
         owner = geometry.crystal_of_atom
         evaluation.forces[kinds == NOT_A_NUMBER] = torch.nan
         evaluation.energies[owner[kinds == EXPLODES]] = 1e9
+        evaluation.stresses[owner[kinds == SWELLS]] = -0.1 * torch.eye(3, dtype=torch.float64)
+        evaluation.stresses[owner[kinds == SHRINKS]] = 10 * torch.eye(3, dtype=torch.float64)
         mad = kinds == GOES_MAD
         evaluation.forces[mad] = 1e3 * torch.sin(1e3 * geometry.positions[mad])
         refusals = {index: "isolated atoms: by decree" for index in owner[kinds == REFUSES].tolist()}

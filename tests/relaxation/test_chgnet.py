@@ -16,6 +16,7 @@ from sunflow.crystals.crystal import Crystal
 from sunflow.crystals.files import read_crystals
 from sunflow.crystals.structures import from_structure, to_structure
 from sunflow.relaxation import chgnet
+from sunflow.relaxation.chgnet_layers import envelope
 from sunflow.relaxation.geometry import Geometry
 from sunflow.relaxation.known_energies import CRYSTALS
 from sunflow.relaxation.places import EV_PER_CUBIC_ANGSTROM
@@ -199,3 +200,12 @@ def test_nothing_is_printed_and_nothing_is_left_behind(tmp_path, monkeypatch, ca
 def test_an_unknown_potential_is_named_with_its_nearest():
     with pytest.raises(ValueError, match=r"no potential is called 'chgnett': the nearest name is 'chgnet'"):
         load_potential("chgnett")
+
+
+def test_the_envelope_is_the_published_polynomial_without_its_cancellation():
+    scaled = torch.linspace(0, 1, 2001, dtype=torch.float64)[:, None]
+    published = 1 - 45 * scaled**8 + 80 * scaled**9 - 36 * scaled**10
+    assert torch.allclose(envelope(scaled), published, rtol=0, atol=1e-13)
+    near = scaled[1900:-1]
+    single = envelope(near.float()).double()
+    assert ((single - envelope(near.float().double())).abs() <= 1e-5 * envelope(near)).all()

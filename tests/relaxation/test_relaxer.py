@@ -4,7 +4,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from fake_potential import ARGON, BUG, EXPLODES, GOES_MAD, NOT_A_NUMBER, REFUSES, SLOW, FakePotential
+from fake_potential import (
+    ARGON,
+    BUG,
+    EXPLODES,
+    GOES_MAD,
+    NOT_A_NUMBER,
+    REFUSES,
+    SHRINKS,
+    SLOW,
+    SWELLS,
+    FakePotential,
+)
 from pymatgen.core import Lattice, Structure
 
 from sunflow.crystals.crystal import Crystal
@@ -178,6 +189,14 @@ def test_memory_that_runs_out_on_the_way_keeps_the_way_that_was_gone():
     assert all(crystal.properties["steps"] > 3 for crystal in done)
 
 
+def test_a_crystal_that_does_not_fit_onto_a_gpu_alone_goes_to_the_cpu(caplog):
+    potential = FakePotential(most_atoms=3)
+    relaxer = Relaxer(potential, Limits(max_force=1e-3), CPU)
+    relaxer.device, potential.most_atoms = torch.device("cuda"), 100
+    assert [crystal.status for crystal in relaxer.relax(gases(2))] == ["ok", "ok"]
+    assert "argon-1: it goes to the CPU" in caplog.text
+
+
 def test_a_crystal_for_which_there_is_no_memory_at_all_fails():
     done = relaxed(gases(2), FakePotential(most_atoms=3))
     assert [(crystal.status, crystal.reason) for crystal in done] == [("failed", "out of memory")] * 2
@@ -210,6 +229,18 @@ def test_a_crystal_that_went_astray_is_tried_again_alone_with_smaller_steps():
 def test_a_crystal_that_goes_astray_twice_fails():
     mad = relaxed_alone(argon((ARGON, ARGON, ARGON, EXPLODES)), FakePotential())
     assert (mad.status, mad.properties["attempts"]) == ("failed", 2)
+
+
+@pytest.mark.parametrize("kind", [SWELLS, SHRINKS])
+def test_cells_that_explode_or_collapse_on_the_way_fail(kind):
+    others = gases(2)
+    alone = relaxed(others, FakePotential(), max_force=1e-3)
+    *rest, end = relaxed([*others, argon((kind,) * 4)], FakePotential(), max_force=1e-3)
+    assert (end.status, end.properties["attempts"]) == ("failed", 2)
+    assert end.reason.startswith("numerical failure: absurd cell" if kind == SWELLS else "numerical failure: 1.")
+    assert end.properties["steps"] > 3
+    for ours, theirs in zip(rest, alone, strict=True):
+        assert ours.properties["energy_per_atom"] == pytest.approx(theirs.properties["energy_per_atom"], abs=1e-9)
 
 
 @pytest.mark.parametrize("max_steps", [0, 1, 3])
