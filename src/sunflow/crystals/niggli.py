@@ -55,7 +55,7 @@ def ordered(entry: Entry, max_atoms: int) -> Structure:
     structure = _parsed(entry)
     if any(isinstance(species, DummySpecies) for species in structure.composition):
         raise DroppedError("unknown element", structure.formula)
-    if not structure.isordered:
+    if not structure.is_ordered:
         raise DroppedError("partial occupancy", structure.formula)
     if not (np.isfinite(structure.lattice.matrix).all() and np.isfinite(structure.frac_coords).all()):
         raise DroppedError("non-finite", "lattice or coordinates")
