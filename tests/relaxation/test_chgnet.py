@@ -209,3 +209,12 @@ def test_the_envelope_is_the_published_polynomial_without_its_cancellation():
     near = scaled[1900:-1]
     single = envelope(near.float()).double()
     assert ((single - envelope(near.float().double())).abs() <= 1e-5 * envelope(near)).all()
+
+
+def test_weights_that_give_other_energies_are_refused(tmp_path):
+    content = torch.load(chgnet.load().weights_file, map_location="cpu", weights_only=True)
+    bias = next(name for name in content["model"]["state_dict"] if name.endswith("mlp.layers.0.bias"))
+    content["model"]["state_dict"][bias] += 0.5
+    torch.save(content, tmp_path / "other.pth.tar")
+    with pytest.raises(ValueError, match=r"not read as they were meant: .* NaCl -?\d+\.\d+ instead of -3\.668"):
+        chgnet.CHGNet(tmp_path / "other.pth.tar").evaluator(torch.device("cpu"))

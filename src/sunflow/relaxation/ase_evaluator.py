@@ -1,7 +1,6 @@
 """An ASE calculator for one crystal after another; its exceptions become refusals."""
 
 from collections.abc import Iterator
-from math import pi
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from sunflow.crystals.crystal import Crystal
 from sunflow.relaxation.capacity import is_out_of_memory
 from sunflow.relaxation.geometry import Geometry
+from sunflow.relaxation.neighbors import expected_pairs
 from sunflow.relaxation.potential import Evaluation
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class AseEvaluator:
         )
 
     def size(self, crystal: Crystal) -> float:
-        """Pairs of atoms to expect from the density."""
-        return crystal.num_atoms**2 / crystal.volume * 4 / 3 * pi * RADIUS**3 / 2
+        """Pairs of atoms to expect."""
+        return expected_pairs(crystal, RADIUS)
 
     def _calculated(self, atoms: "Atoms") -> tuple[float, np.ndarray, np.ndarray]:
         """Energy, forces and stress, none of which is remembered from a crystal that went wrong."""

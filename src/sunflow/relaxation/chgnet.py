@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from sunflow.provenance import file_hash
+from sunflow.relaxation.known_energies import refuse_wrong_energies
 from sunflow.relaxation.potential import MP2020
 
 if TYPE_CHECKING:
@@ -27,10 +28,16 @@ class CHGNet:
         self.weights_hash = file_hash(weights_file)
 
     def evaluator(self, device: torch.device) -> "CHGNetEvaluator":
-        """The network on a device."""
+        """The network on a device, after it has given the energies that are known of these weights.
+
+        Raises:
+            ValueError: It gives others.
+        """
         from sunflow.relaxation.chgnet_evaluator import CHGNetEvaluator
 
-        return CHGNetEvaluator(self.weights_file, device)
+        evaluator = CHGNetEvaluator(self.weights_file, device)
+        refuse_wrong_energies(self.name, evaluator)
+        return evaluator
 
 
 def load() -> CHGNet:

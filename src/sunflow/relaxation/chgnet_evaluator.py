@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float64
 from torch import Tensor
@@ -11,7 +10,7 @@ from sunflow.crystals.crystal import Crystal
 from sunflow.relaxation.bond_graph import bond_graph
 from sunflow.relaxation.chgnet_network import CHGNetNetwork
 from sunflow.relaxation.geometry import Geometry
-from sunflow.relaxation.neighbors import NeighborList, Pairs
+from sunflow.relaxation.neighbors import NeighborList, Pairs, expected_pairs
 from sunflow.relaxation.potential import Evaluation, collapsed
 
 SKIN = 0.5
@@ -49,9 +48,8 @@ class CHGNetEvaluator:
         )
 
     def size(self, crystal: Crystal) -> float:
-        """Bonds to expect from the density."""
-        density = crystal.num_atoms / crystal.volume
-        return crystal.num_atoms * density * 2 / 3 * np.pi * self.cutoff**3
+        """Bonds to expect."""
+        return expected_pairs(crystal, self.cutoff)
 
     def _isolated(self, bonds: Pairs, geometry: Geometry) -> dict[int, str]:
         bonded = torch.zeros(len(geometry.positions), dtype=torch.bool, device=self.device)

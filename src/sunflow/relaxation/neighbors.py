@@ -1,11 +1,13 @@
 """Which atoms are near each other, for many crystals at once, remembered while they move little."""
 
 from dataclasses import dataclass, fields
+from math import pi
 
 import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
+from sunflow.crystals.crystal import Crystal
 from sunflow.relaxation.geometry import Geometry
 
 
@@ -79,6 +81,11 @@ def _combinations(
     number = torch.arange(len(which), device=which.device) - (counts.cumsum(0) - counts)[which]
     first = first_atom[which] + number // num_atoms[which]
     return first, first_atom[which] + number % num_atoms[which], which
+
+
+def expected_pairs(crystal: Crystal, cutoff: float) -> float:
+    """How many pairs within `cutoff` (Å) a crystal has to judge by its density; what its evaluation costs."""
+    return crystal.num_atoms**2 / crystal.volume * 2 / 3 * pi * cutoff**3
 
 
 class NeighborList:

@@ -1,7 +1,6 @@
 """TensorNet for many crystals at once, with the layers of matgl 4.1.2, and one backward pass."""
 
 from dataclasses import replace
-from math import pi
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from sunflow.crystals.crystal import Crystal
 from sunflow.relaxation.geometry import Geometry
-from sunflow.relaxation.neighbors import NeighborList, Pairs
+from sunflow.relaxation.neighbors import NeighborList, Pairs, expected_pairs
 from sunflow.relaxation.potential import Evaluation, collapsed
 
 SKIN = 0.5
@@ -66,8 +65,8 @@ class TensorNetEvaluator:
         )
 
     def size(self, crystal: Crystal) -> float:
-        """Bonds to expect from the density."""
-        return crystal.num_atoms**2 / crystal.volume * 2 / 3 * pi * self.cutoff**3
+        """Bonds to expect."""
+        return expected_pairs(crystal, self.cutoff)
 
     def _energies(
         self, geometry: Geometry, bonds: Pairs, vectors: Float64[Tensor, "bonds 3"]
