@@ -52,6 +52,19 @@ def evaluator(potential):
     return potential.evaluator(CPU)
 
 
+@pytest.fixture(scope="module")
+def smooth(name, potential):
+    """An evaluator for finite differences, and their step.
+
+    CHGNet's energy jumps a little where a bond grows out of the cutoff of angles, so that its steps must be tiny.
+    """
+    evaluator = potential.evaluator(CPU)
+    if name != "chgnet":
+        return evaluator, 0.004
+    evaluator.network.double()
+    return evaluator, 1e-4
+
+
 @pytest.fixture
 def crystals():
     """Strained by some percent, with atoms moved by about 0.1 Å."""
@@ -109,20 +122,20 @@ def test_it_keeps_to_the_interface(potential, evaluator):
     assert evaluator.size(CRYSTALS["SrTiO3"]) == pytest.approx(evaluator.size(deformed(CRYSTALS["SrTiO3"], -np.eye(3))))
 
 
-def test_forces_are_minus_the_derivative_of_the_energy(evaluator, crystals):
-    random = np.random.default_rng(1)
+def test_forces_are_minus_the_derivative_of_the_energy(smooth, crystals):
+    random, (evaluator, step) = np.random.default_rng(1), smooth
     for crystal, (_, forces, _) in zip(crystals, evaluated(evaluator, crystals), strict=True):
         way = random.normal(size=forces.shape)
         at = partial(moved_along, crystal, way)
-        assert (forces * way).sum() == pytest.approx(-slope(evaluator, at, 0.005), abs=2e-3, rel=2e-3)
+        assert (forces * way).sum() == pytest.approx(-slope(evaluator, at, step), abs=2e-3, rel=2e-3)
 
 
-def test_stress_is_the_derivative_of_the_energy_to_strain_over_the_volume(evaluator, crystals):
-    random = np.random.default_rng(2)
+def test_stress_is_the_derivative_of_the_energy_to_strain_over_the_volume(smooth, crystals):
+    random, (evaluator, step) = np.random.default_rng(2), smooth
     for crystal, (_, _, stress) in zip(crystals, evaluated(evaluator, crystals), strict=True):
         way = random.normal(size=(3, 3))
         way = (way + way.T) / 2
-        expected = slope(evaluator, partial(strained_along, crystal, way), 0.003) / crystal.volume
+        expected = slope(evaluator, partial(strained_along, crystal, way), step) / crystal.volume
         assert (stress * way).sum() == pytest.approx(expected, abs=3e-4, rel=3e-3)
 
 

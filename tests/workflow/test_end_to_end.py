@@ -16,6 +16,8 @@ from conftest import Project
 TARGETS = ("results/demo/sun.csv", "results/demo/report.html")
 RUN = "results/demo/crysbfn/generation"
 TIMES = ["seconds_per_crystal", "seconds_per_sun"]
+REQUESTED = {"crysbfn/generation": 20, "reference/test": 6}
+"""Twenty are two groups, of which the smaller is relaxed and journaled long before the larger."""
 SMALL_MODEL = {"hidden_dim": 32, "num_layers": 2, "num_frequencies": 8, "time_dim": 16, "num_steps": 10}
 
 
@@ -24,8 +26,9 @@ def shrink(config):
     generator = config["generators"]["crysbfn"]["datasets"]["demo"]
     generator["model"] = SMALL_MODEL
     generator["training"] = {**generator["training"], "epochs": 12, "validate_every": 4}
-    generator["sampling"] = {"num_crystals": 6, "batch_size": 2}
-    config["relaxers"]["chgnet"]["datasets"]["demo"].update(max_steps=15)
+    generator["sampling"] = {"num_crystals": REQUESTED["crysbfn/generation"], "batch_size": 5}
+    config["relaxers"]["chgnet"]["datasets"]["demo"].update(max_steps=40)
+    config["sun"].update(num_reference=REQUESTED["reference/test"], num_left_out=20)
 
 
 def table(project):
@@ -47,9 +50,9 @@ def finished(tmp_path_factory):
 
 
 def test_every_requested_crystal_has_a_row(finished):
-    for run in ("crysbfn/generation", "reference/test"):
+    for run, requested in REQUESTED.items():
         rows = crystals(finished, run)
-        assert len(rows) == 6
+        assert len(rows) == requested
         assert rows.crystal_id.is_unique
         assert set(rows.status) <= {"ok", "not_converged", "failed"}
         assert all((row.status == "ok") == (row.reason == "") for row in rows.itertuples())
