@@ -125,7 +125,7 @@ def test_says_what_the_table_says(make):
 
 def test_says_how_far_the_hull_can_be_trusted(make):
     page = make(GOOD, CONTROL)
-    for shown in ("+0.0421", "61.0", "37.0", "−0.0123", "+0.0311", "56.0", "42.0", "13 of 300 test crystals"):
+    for shown in ("+0.0421", "61.0", "37.0", "−0.0123", ">0.0311<", "56.0", "42.0", "13 of 300 test crystals"):
         assert shown in page
     assert "publishes no energies above hull" in make(GOOD, CONTROL, control=UNPUBLISHED)
 

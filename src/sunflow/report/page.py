@@ -23,6 +23,7 @@ FILTERS = (
     text.integer,
     text.duration,
     text.energy,
+    text.error,
     text.formula,
     text.space_group,
     text.words,

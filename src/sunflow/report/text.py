@@ -48,6 +48,11 @@ def energy(value: Any) -> str:
     return NONE if is_missing(value) else f"{round(float(value), 4) or 0.0:+.4f}".replace("-", "−")
 
 
+def error(value: Any) -> str:
+    """A mean absolute error in eV/atom, to 0.1 meV."""
+    return NONE if is_missing(value) else f"{float(value):.4f}"
+
+
 def formula(text: str) -> Markup:
     """A chemical formula with its numbers as subscripts."""
     parts = re.split(r"(\d+(?:\.\d+)?)", text)
