@@ -17,7 +17,7 @@ demo: setup ## The whole pipeline on the embedded dataset: results/demo/sun.csv 
 
 .PHONY: test
 test: setup ## All tests
-	pytest
+	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadfile
 
 .PHONY: lint
 lint: setup ## ruff, mypy, snakefmt and snakemake --lint
