@@ -105,7 +105,7 @@ def test_a_crystal_without_a_name(tmp_path):
     ("name", "content"),
     [
         ("bad.csv.gz", b"material_id,cif\n"),
-        ("bad.csv.gz", gzip.compress(json.dumps(TABLE).encode() * 99)[:200]),
+        ("bad.csv.gz", gzip.compress(json.dumps(TABLE).encode() * 99, mtime=0)[:200]),
         ("bad.parquet", b"material_id,cif\n"),
         ("bad.csv", b'material_id,cif\n"a,b'),
         ("bad.csv", b"material_id,cif\n\xff\xfe\xfd,x\n"),

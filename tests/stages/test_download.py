@@ -149,7 +149,7 @@ def test_the_mirror_comes_first(server, fetched, tmp_path, packed):
     mirrored = tmp_path / "mirror/mine/train.csv"
     mirrored.parent.mkdir(parents=True)
     if packed:
-        mirrored.with_name("train.csv.gz").write_bytes(gzip.compress(CONTENT))
+        mirrored.with_name("train.csv.gz").write_bytes(gzip.compress(CONTENT, mtime=0))
     else:
         mirrored.write_bytes(CONTENT)
     assert fetched(tmp_path / "mirror") == CONTENT
@@ -166,9 +166,9 @@ def test_what_the_mirror_has_not_is_downloaded(server, fetched, tmp_path):
     ("name", "content", "words"),
     [
         ("train.csv", CONTENT[1:], "train.csv is not the official file .*source: files"),
-        ("train.csv.gz", gzip.compress(CONTENT[1:]), "train.csv.gz is not the official file .*source: files"),
+        ("train.csv.gz", gzip.compress(CONTENT[1:], mtime=0), "train.csv.gz is not the official file .*source: files"),
         ("train.csv.gz", CONTENT, "train.csv.gz cannot be read"),
-        ("train.csv.gz", gzip.compress(CONTENT)[:60], "train.csv.gz cannot be read"),
+        ("train.csv.gz", gzip.compress(CONTENT, mtime=0)[:60], "train.csv.gz cannot be read"),
     ],
 )
 def test_another_file_in_the_mirror_is_not_taken_for_the_official_one(server, fetched, tmp_path, name, content, words):
