@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -125,3 +127,13 @@ def test_the_hash_follows_arguments_and_the_content_of_files(tmp_path):
 def test_import_paths_that_lead_nowhere_are_refused_with_the_reason(path, arguments, reason):
     with pytest.raises(ValueError, match=reason):
         load_potential(path, arguments).evaluator(CPU)
+
+
+def test_the_hash_follows_the_source_of_a_calculator_that_is_in_no_package(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    module, hashes = tmp_path / "my_own_calculator.py", set()
+    for constant in (1, 2, 2):
+        module.write_text(f"from ase.calculators.emt import EMT\n\nCONSTANT = {constant}\n")
+        monkeypatch.delitem(sys.modules, "my_own_calculator", raising=False)
+        hashes.add(load_potential("my_own_calculator.EMT").weights_hash)
+    assert len(hashes) == 2

@@ -4,6 +4,7 @@ import difflib
 import importlib
 import inspect
 import os
+import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -88,9 +89,12 @@ def _imported(path: str) -> Callable[..., Any]:
 
 
 def _version(path: str) -> str:
-    """Of the distribution that the import path belongs to; empty if it is in none."""
+    """Of the distribution that the import path belongs to, or a hash of the file that it lies in."""
     distributions = metadata.packages_distributions().get(path.partition(".")[0], [])
-    return metadata.version(distributions[0]) if distributions else ""
+    if distributions:
+        return metadata.version(distributions[0])
+    file = sys.modules[path.rpartition(".")[0]].__file__
+    return file_hash(Path(file))[:12] if file else ""
 
 
 def _content(value: Any) -> Any:
