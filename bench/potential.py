@@ -18,9 +18,8 @@ from sunflow.crystals.structures import to_structure
 from sunflow.relaxation.chgnet import load
 from sunflow.relaxation.geometry import Geometry
 from sunflow.relaxation.parallel import CRYSTALS_ON_CPU
+from sunflow.relaxation.places import EV_PER_CUBIC_ANGSTROM
 
-GPA = 160.21766208
-"""In one eV/Å³."""
 BOUNDS = {"energy": (1e-5, "eV/atom"), "forces": (1e-4, "eV/Å"), "stress": (1e-3, "GPa")}
 DOUBLE = [patch(f"chgnet.{module}.TORCH_DTYPE", torch.float64) for module in ("model.model", "graph.converter")]
 
@@ -75,7 +74,9 @@ class Ours:
         told = self.evaluator.evaluate(geometry)
         energies = (told.energies / geometry.num_atoms).numpy()
         forces = [each.numpy() for each in told.forces.split(geometry.num_atoms.tolist())]
-        return [Answer(*each) for each in zip(energies, forces, GPA * told.stresses.numpy(), strict=True)]
+        return [
+            Answer(*each) for each in zip(energies, forces, EV_PER_CUBIC_ANGSTROM * told.stresses.numpy(), strict=True)
+        ]
 
     def ask_in_double_precision(self, crystals: Sequence[Crystal]) -> list[Answer]:
         """The same from weights that are converted for good."""

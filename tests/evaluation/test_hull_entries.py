@@ -15,8 +15,9 @@ from pymatgen.entries.computed_entries import (
     TemperatureEnergyAdjustment,
 )
 
-from sunflow.evaluation.hull_elements import MP2020, HullError
+from sunflow.evaluation.hull_elements import HullError
 from sunflow.evaluation.hull_entries import OWN_SCALE, entries
+from sunflow.registry import MP2020
 from sunflow.relaxation import potential
 
 
@@ -44,7 +45,7 @@ def text(folder, content, name="mine.csv"):
 
 
 def test_the_scale_is_called_as_potentials_call_it():
-    assert potential.MP2020 == MP2020
+    assert potential.load_potential("chgnet").energy_scale == MP2020
 
 
 def test_total_energies_are_relative_to_the_lowest_pure_elements(tmp_path):

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from evaluating import evaluated
 from pymatgen.core import Lattice, Structure
 
 from sunflow.crystals.crystal import Crystal
@@ -65,16 +66,6 @@ def varied_crystals():
     demo = [shaken(crystal, n) for n, crystal in enumerate(read_crystals(DEMO)[::200])]
     known = [*CRYSTALS.values(), *(shaken(crystal, 50) for crystal in CRYSTALS.values())]
     return [*(from_structure(name, each) for name, each in structures.items()), *known, *demo]
-
-
-def evaluated(evaluator, crystals):
-    """Energy per atom (eV), forces (eV/Å) and stress (eV/Å³) of every crystal."""
-    geometry = Geometry.of(crystals, CPU)
-    evaluation = evaluator.evaluate(geometry)
-    assert evaluation.refusals == {}
-    forces = evaluation.forces.split(geometry.num_atoms.tolist())
-    energies = evaluation.energies / geometry.num_atoms
-    return list(zip(energies.numpy(), (each.numpy() for each in forces), evaluation.stresses.numpy(), strict=True))
 
 
 def assert_those_of_the_package(crystals, evaluator, package, energy, force, stress):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from evaluating import evaluated, shaken_together
 from fake_calculators import UNKNOWN
 
 from sunflow.crystals.crystal import Crystal
@@ -67,26 +68,7 @@ def smooth(name, potential):
 
 @pytest.fixture
 def crystals():
-    """Strained by some percent, with atoms moved by about 0.1 Å."""
-    random = np.random.default_rng(7)
-    return [
-        replace(
-            crystal,
-            lattice=crystal.lattice @ (np.eye(3) + 0.03 * random.normal(size=(3, 3))),
-            frac_coords=crystal.frac_coords + 0.02 * random.normal(size=crystal.frac_coords.shape),
-        )
-        for crystal in CRYSTALS.values()
-    ]
-
-
-def evaluated(evaluator, crystals):
-    """Energy per atom, forces and stress of every crystal."""
-    geometry = Geometry.of(crystals, CPU)
-    evaluation = evaluator.evaluate(geometry)
-    assert evaluation.refusals == {}
-    forces = evaluation.forces.split(geometry.num_atoms.tolist())
-    energies = evaluation.energies / geometry.num_atoms
-    return list(zip(energies.numpy(), (each.numpy() for each in forces), evaluation.stresses.numpy(), strict=True))
+    return shaken_together(CRYSTALS.values(), 7)
 
 
 def assert_same(ours, theirs):

@@ -1,13 +1,13 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from evaluating import shaken_together
 
 from sunflow.crystals.crystal import Crystal
 from sunflow.crystals.files import read_crystals
@@ -46,15 +46,7 @@ def changed(folder, change):
 
 
 def shaken_crystals():
-    random = np.random.default_rng(0)
-    return [
-        replace(
-            crystal,
-            lattice=crystal.lattice @ (np.eye(3) + 0.03 * random.normal(size=(3, 3))),
-            frac_coords=crystal.frac_coords + 0.02 * random.normal(size=crystal.frac_coords.shape),
-        )
-        for crystal in read_crystals(DEMO)[::120]
-    ]
+    return shaken_together(read_crystals(DEMO)[::120], 0)
 
 
 @needs_weights

@@ -14,7 +14,7 @@ from snakemake.exceptions import WorkflowError
 from sunflow.config import ConfigError, check_target, load
 from sunflow.provenance import code_fingerprint, file_hash
 from sunflow.recover import RECORD_JOB, forget_workflow, record_workflow
-from sunflow.registry import module_of
+from sunflow.registry import is_import_path, module_of
 
 try:
     settings = load(config)
@@ -85,11 +85,11 @@ def code_of_generator(stage):
     return fingerprint
 
 
-def code_of_potential(stage, relaxer=lambda wildcards: wildcards.relaxer):
+def code_of_potential(stage, of=lambda wildcards: wildcards):
     """As `code_of`, with the code of the potential that a relaxer uses."""
 
     def fingerprint(wildcards):
-        potential = settings.relaxer(wildcards.dataset, relaxer(wildcards))["potential"]
+        potential = settings.relaxer(wildcards.dataset, of(wildcards).relaxer)["potential"]
         return code_fingerprint(f"sunflow.stages.{stage}", module_of(potential))
 
     return fingerprint

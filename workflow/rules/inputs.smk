@@ -122,31 +122,31 @@ def thresholds():
     return settings.sun.model_dump(include={"stable", "metastable"})
 
 
-def second_relaxer(wildcards):
-    """The relaxer whose verdict is asked for as well."""
-    return settings.relaxer(wildcards.dataset, wildcards.relaxer)["second_opinion"]
+def second(wildcards):
+    """The same dataset with the relaxer whose verdict is asked for as well."""
+    name = settings.relaxer(wildcards.dataset, wildcards.relaxer)["second_opinion"]
+    return SimpleNamespace(dataset=wildcards.dataset, relaxer=name)
 
 
 def second_relaxation_settings(wildcards):
     """What the second opinion depends on."""
-    second = SimpleNamespace(dataset=wildcards.dataset, relaxer=second_relaxer(wildcards))
-    return {**relaxation_settings(second), "stable": settings.sun.stable}
+    return {**relaxation_settings(second(wildcards)), "stable": settings.sun.stable}
 
 
 def environment_of_relaxer(wildcards):
     """The environment that its potential runs in; an ASE calculator's package must be added to that of CHGNet."""
     potential = settings.relaxer(wildcards.dataset, wildcards.relaxer)["potential"]
-    return f"../../envs/{'chgnet' if '.' in potential else potential}.yaml"
+    return f"../../envs/{'chgnet' if is_import_path(potential) else potential}.yaml"
 
 
 def environment_of_second_relaxer(wildcards):
     """That of the second opinion."""
-    return environment_of_relaxer(SimpleNamespace(dataset=wildcards.dataset, relaxer=second_relaxer(wildcards)))
+    return environment_of_relaxer(second(wildcards))
 
 
 def second_hull(wildcards):
     """The hull on the scale of the second opinion."""
-    return f"results/{wildcards.dataset}/hull/{second_relaxer(wildcards)}.parquet"
+    return f"results/{wildcards.dataset}/hull/{second(wildcards).relaxer}.parquet"
 
 
 def second_opinions(wildcards):

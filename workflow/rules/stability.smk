@@ -173,7 +173,7 @@ rule second_opinion:
         runtime="12h",
     params:
         settings=lambda wildcards: as_json(second_relaxation_settings(wildcards)),
-        code=code_of_potential("second_opinion", second_relaxer),
+        code=code_of_potential("second_opinion", second),
         versions=pinned("chgnet", "ase", "pymatgen", "pymatgen-core", "scipy"),
     shell:
         "python -m sunflow.stages.second_opinion --settings {params.settings:q} --relaxed {input.relaxed}"

@@ -20,7 +20,7 @@ from sunflow.configuration.values import (
     wrong,
     wrong_keys,
 )
-from sunflow.registry import POTENTIALS
+from sunflow.registry import POTENTIALS, is_import_path
 
 
 class Training(Section):
@@ -89,7 +89,7 @@ class Relaxer(Relaxation):
     @field_validator("potential")
     @classmethod
     def _exists(cls, name: str) -> str:
-        if "." not in name and name not in POTENTIALS:
+        if not is_import_path(name) and name not in POTENTIALS:
             raise wrong(f"{nearest(name, POTENTIALS)}, or the import path of an ASE calculator")
         return name
 

@@ -83,3 +83,10 @@ class Crystal:
         values: dict[str, Any] = {name: record[name] for name in names}
         values |= {name: np.asarray(record[name]) for name in arrays}
         return cls(**values, properties=properties)
+
+
+def wrapped(frac_coords: np.ndarray) -> np.ndarray:
+    """Fractional coordinates moved into [0, 1); where rounding gives 1.0, that is 0.0."""
+    inside = np.mod(frac_coords, 1.0)
+    inside[inside == 1.0] = 0.0
+    return inside

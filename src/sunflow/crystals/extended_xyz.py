@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sunflow.crystals.crystal import Crystal
+from sunflow.crystals.crystal import Crystal, wrapped
 from sunflow.crystals.sources import Entry
 
 BROKEN_FRAME = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, RuntimeError)
@@ -76,6 +76,5 @@ def _crystal(crystal_id: str, frame: str, known: Mapping[str, str]) -> Crystal:
         return Crystal.failure(crystal_id, "absurd volume: the cell is flat")
     if not len(atoms) or not atoms.numbers.all():
         return Crystal.failure(crystal_id, "unknown element: X" if len(atoms) else "parse failure: no atoms")
-    frac_coords = np.mod(np.linalg.solve(lattice.T, atoms.positions.T).T, 1.0)
-    frac_coords[frac_coords == 1.0] = 0.0
+    frac_coords = wrapped(np.linalg.solve(lattice.T, atoms.positions.T).T)
     return Crystal(crystal_id, lattice, frac_coords, atoms.numbers)

@@ -8,7 +8,7 @@ import torch
 from pymatgen.core import DummySpecies, Structure
 from pymatgen.io.cif import CifParser
 
-from sunflow.crystals.crystal import Crystal
+from sunflow.crystals.crystal import Crystal, wrapped
 from sunflow.crystals.lattice import canonical_orientation
 from sunflow.crystals.sources import Entry
 from sunflow.crystals.structures import to_structure
@@ -98,10 +98,10 @@ def _canonical(entry: Entry, reduced: Structure) -> Crystal:
     if np.linalg.det(matrix) < 0:
         matrix, frac_coords = -matrix, -frac_coords
     lattice = canonical_orientation(torch.tensor(matrix.copy())[None])[0].numpy()
-    frac_coords = np.mod(frac_coords, 1.0)
-    frac_coords[frac_coords == 1.0] = 0.0
     atomic_numbers = np.array([site.specie.Z for site in reduced])
-    crystal = Crystal(entry.crystal_id, lattice, frac_coords, atomic_numbers, properties=dict(entry.properties))
+    crystal = Crystal(
+        entry.crystal_id, lattice, wrapped(frac_coords), atomic_numbers, properties=dict(entry.properties)
+    )
     if not np.isfinite(lattice).all():
         raise DroppedError("non-finite", "reduced lattice")
     return crystal

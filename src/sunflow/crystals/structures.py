@@ -10,7 +10,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.cif import CifWriter
 
 from sunflow.atomic import atomic_path
-from sunflow.crystals.crystal import Crystal, Property
+from sunflow.crystals.crystal import Crystal, Property, wrapped
 
 SYMMETRY_TOLERANCE = 0.1
 """Å; generated and relaxed crystals keep their symmetry only roughly."""
@@ -23,8 +23,7 @@ def to_structure(crystal: Crystal) -> Structure:
 
 def from_structure(crystal_id: str, structure: Structure, **properties: Property) -> Crystal:
     """The crystal of an ordered pymatgen structure; coordinates are wrapped into [0, 1)."""
-    frac_coords = np.mod(structure.frac_coords, 1.0)
-    frac_coords[frac_coords == 1.0] = 0.0
+    frac_coords = wrapped(structure.frac_coords)
     return Crystal(
         crystal_id, structure.lattice.matrix, frac_coords, np.array(structure.atomic_numbers), properties=properties
     )

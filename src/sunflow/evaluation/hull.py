@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain, combinations
 from pathlib import Path
 from typing import Any, Literal
@@ -62,7 +63,7 @@ class Hull:
         finite = np.isfinite(self.entries["formation_energy_per_atom"].to_numpy(dtype=float))
         if not finite.all():
             raise ValueError(f"hull entry {self.entries['entry_id'][~finite].iloc[0]!r} has no finite formation energy")
-        self._compositions = {formula: Composition(formula) for formula in self.entries["formula"].unique()}
+        self._compositions = {formula: parsed(formula) for formula in self.entries["formula"].unique()}
         lowest = self.entries.groupby("formula", sort=True)["formation_energy_per_atom"].min()
         self._by_system, self._systems = {}, {}
         for formula, energy in lowest.items():
@@ -147,6 +148,12 @@ class Hull:
             subsets = (combinations(sorted(elements), size) for size in range(1, len(elements) + 1))
             parts = (frozenset(part) for part in chain.from_iterable(subsets))
             yield from sorted((part for part in parts if part in self._by_system), key=sorted)
+
+
+@cache
+def parsed(formula: str) -> Composition:
+    """The composition of a formula; hulls of tens of thousands of formulas are built of one another."""
+    return Composition(formula)
 
 
 def rounded(energy: float) -> float:

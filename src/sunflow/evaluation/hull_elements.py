@@ -10,11 +10,10 @@ from typing import Any
 
 from pymatgen.core import Composition
 
-from sunflow.evaluation.hull import Hull, entries_table
+from sunflow.evaluation.hull import Hull, entries_table, parsed
+from sunflow.registry import MP2020
 
 logger = logging.getLogger(__name__)
-MP2020 = "MP2020"
-"""The scale of total energies by PBE(+U) with the Materials Project's corrections of 2020."""
 ALREADY_CORRECTED = "MP2020, part of the potential's training labels and not applied again"
 
 Point = tuple[str, str, float, str] | tuple[str, str, float, str, float]
@@ -40,7 +39,7 @@ def relative_to_lowest(rows: Sequence[tuple[str, str, float, str]], metadata: di
         rows: entry_id, formula, total energy (eV/atom) and source.
         metadata: Of the hull.
     """
-    compositions = {formula: Composition(formula) for _, formula, _, _ in rows}
+    compositions = {formula: parsed(formula) for _, formula, _, _ in rows}
     elements: dict[str, float] = {}
     for _, formula, energy, _ in rows:
         if compositions[formula].is_element:

@@ -11,7 +11,6 @@ from pymatgen.core import Composition
 from sunflow.crystals.crystal import Crystal
 from sunflow.evaluation.hull import Hull
 from sunflow.evaluation.hull_elements import (
-    MP2020,
     HullError,
     number,
     read_json,
@@ -19,6 +18,7 @@ from sunflow.evaluation.hull_elements import (
     relative_to_zero,
     total_energy,
 )
+from sunflow.registry import MP2020
 
 ID_COLUMNS = ("material_id", "entry_id", "id")
 FORMULA_COLUMNS = ("formula_pretty", "formula", "pretty_formula", "composition")

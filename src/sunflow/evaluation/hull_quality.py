@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from pymatgen.core import Composition
 
 from sunflow.crystals.crystal import Crystal
-from sunflow.evaluation.hull import Hull, rounded
+from sunflow.evaluation.hull import Hull, parsed, rounded
 from sunflow.evaluation.rates import Z_95, wilson_interval
 
 
@@ -48,7 +47,7 @@ def left_out(hull: Hull, num_compositions: int, seed: int, stable: float) -> lis
     lowest = _own_energies(hull)
     errors, apparent, true = [], [], []
     for formula in known:
-        composition = Composition(formula)
+        composition = parsed(formula)
         fractions = composition.fractional_composition.get_el_amt_dict()
         full = hull.energy(composition)
         remaining = hull.system(composition).without(formula).mixture(fractions).energy
@@ -70,7 +69,7 @@ def drawn_formulas(hull: Hull, num_compositions: int, seed: int) -> list[str]:
     def lot(formula: str) -> str:
         return hashlib.sha256(f"{seed}/{formula}".encode()).hexdigest()
 
-    compositions = {formula: Composition(formula) for formula in hull.entries["formula"].unique()}
+    compositions = {formula: parsed(formula) for formula in hull.entries["formula"].unique()}
     eligible = [
         formula
         for formula, composition in compositions.items()

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sunflow.crystals.ragged import members, starts
+
 
 @dataclass(frozen=True)
 class CompleteGraph:
@@ -26,14 +28,9 @@ class CompleteGraph:
     @classmethod
     def of(cls, num_atoms: Int[Tensor, " crystals"]) -> "CompleteGraph":
         """The graph of crystals of these sizes; on a GPU, the only place that waits for it."""
-        crystals = torch.arange(len(num_atoms), device=num_atoms.device)
-        crystal_of_atom = torch.repeat_interleave(crystals, num_atoms)
-        neighbours = num_atoms[crystal_of_atom]
-        receiver = torch.repeat_interleave(torch.arange(len(crystal_of_atom), device=num_atoms.device), neighbours)
-        first_edge = (neighbours.cumsum(0) - neighbours)[receiver]
-        first_atom = (num_atoms.cumsum(0) - num_atoms)[crystal_of_atom][receiver]
-        sender = first_atom + torch.arange(len(receiver), device=num_atoms.device) - first_edge
-        return cls(num_atoms, crystal_of_atom, receiver, sender)
+        crystal_of_atom, _ = members(num_atoms)
+        receiver, place = members(num_atoms[crystal_of_atom])
+        return cls(num_atoms, crystal_of_atom, receiver, starts(num_atoms)[crystal_of_atom][receiver] + place)
 
     def mean_of_messages(self, message: Float[Tensor, "edges features"]) -> Float[Tensor, "atoms features"]:
         """The mean over all edges that point to an atom."""

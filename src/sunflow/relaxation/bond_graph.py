@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
+from sunflow.crystals.ragged import members, starts
 from sunflow.relaxation.neighbors import Pairs
 
 
@@ -58,10 +59,7 @@ def _angles(
     ends = ends[torch.argsort(center[ends], stable=True)]
     atoms = center[ends]
     group_sizes = torch.bincount(atoms, minlength=num_atoms)
-    group_starts = group_sizes.cumsum(0) - group_sizes
-    partners = group_sizes[atoms]
-    one = torch.repeat_interleave(torch.arange(len(ends), device=ends.device), partners)
-    number = torch.arange(len(one), device=ends.device) - (partners.cumsum(0) - partners)[one]
-    other = group_starts[atoms[one]] + number
+    one, number = members(group_sizes[atoms])
+    other = starts(group_sizes)[atoms[one]] + number
     one, other = one[one != other], other[one != other]
     return atoms[one], ends[one], ends[other]

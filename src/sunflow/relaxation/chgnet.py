@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from sunflow.provenance import file_hash
+from sunflow.registry import MP2020
 from sunflow.relaxation.known_energies import refuse_wrong_energies
-from sunflow.relaxation.potential import MP2020
 
 if TYPE_CHECKING:
     from sunflow.relaxation.chgnet_evaluator import CHGNetEvaluator

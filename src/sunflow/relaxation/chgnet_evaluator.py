@@ -52,9 +52,8 @@ class CHGNetEvaluator:
         return expected_pairs(crystal, self.cutoff)
 
     def _isolated(self, bonds: Pairs, geometry: Geometry) -> dict[int, str]:
-        bonded = torch.zeros(len(geometry.positions), dtype=torch.bool, device=self.device)
-        bonded[bonds.first] = bonded[bonds.second] = True
-        owners, counts = geometry.crystal_of_atom[~bonded].unique(return_counts=True)
+        lonely = bonds.lonely(len(geometry.positions))
+        owners, counts = geometry.crystal_of_atom[lonely].unique(return_counts=True)
         return {
             owner: f"isolated atoms: {count} of {geometry.num_atoms[owner]} have no neighbour within {self.cutoff:g} Å"
             for owner, count in zip(owners.tolist(), counts.tolist(), strict=True)

@@ -3,10 +3,13 @@
 They are those of ASE's `FrechetCellFilter`, begun anew at every step, so that the cell's gradient is simply the virial.
 """
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
+from sunflow.crystals.ragged import members
 from sunflow.relaxation.geometry import Geometry
 from sunflow.relaxation.optimizer import Slope, longest_row
 from sunflow.relaxation.potential import Evaluation
@@ -24,11 +27,7 @@ class Coordinates:
     is_atom: Bool[Tensor, " rows"]
 
     def __init__(self, geometry: Geometry) -> None:
-        num_rows = geometry.num_atoms + 3
-        crystals = torch.arange(len(geometry), device=num_rows.device)
-        self.crystal_of_row = torch.repeat_interleave(crystals, num_rows)
-        place = torch.arange(len(self.crystal_of_row), device=num_rows.device)
-        place = place - (num_rows.cumsum(0) - num_rows)[self.crystal_of_row]
+        self.crystal_of_row, place = members(geometry.num_atoms + 3)
         self.is_atom = place < geometry.num_atoms[self.crystal_of_row]
 
     def slope(self, geometry: Geometry, evaluation: Evaluation) -> Slope:
@@ -47,13 +46,8 @@ class Coordinates:
         log_strains = step[~self.is_atom].reshape(-1, 3, 3) / scale[:, None, None]
         strains = torch.linalg.matrix_exp((log_strains + log_strains.mT) / 2)
         positions = geometry.positions + step[self.is_atom]
-        return Geometry(
-            lattices=geometry.lattices @ strains,
-            positions=torch.einsum("ai,aij->aj", positions, strains[geometry.crystal_of_atom]),
-            atomic_numbers=geometry.atomic_numbers,
-            num_atoms=geometry.num_atoms,
-            keys=geometry.keys,
-        )
+        positions = torch.einsum("ai,aij->aj", positions, strains[geometry.crystal_of_atom])
+        return replace(geometry, lattices=geometry.lattices @ strains, positions=positions)
 
     def _slope(self, geometry: Geometry, evaluation: Evaluation, scale: Float64[Tensor, " crystals"]) -> Slope:
         virials = -(geometry.volumes / scale)[:, None, None] * evaluation.stresses

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
-from sunflow.crystals.crystal import Crystal
+from sunflow.crystals.crystal import Crystal, wrapped
 
 _new_keys = itertools.count()
 
@@ -52,8 +52,7 @@ class Geometry:
         num_atoms = self.num_atoms[: index + 1].tolist()
         positions = self.positions[sum(num_atoms) - num_atoms[-1] : sum(num_atoms)].cpu().numpy()
         lattice = self.lattices[index].cpu().numpy()
-        frac_coords = np.mod(np.linalg.solve(lattice.T, positions.T).T, 1.0)
-        frac_coords[frac_coords == 1.0] = 0.0
+        frac_coords = wrapped(np.linalg.solve(lattice.T, positions.T).T)
         return replace(given, lattice=lattice, frac_coords=frac_coords)
 
     def where(self, crystals: Bool[Tensor, " crystals"]) -> "Geometry":

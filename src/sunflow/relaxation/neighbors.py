@@ -1,6 +1,6 @@
 """Which atoms are near each other, for many crystals at once, remembered while they move little."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import pi
 
 import torch
@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from sunflow.crystals.crystal import Crystal
+from sunflow.crystals.ragged import members, starts
 from sunflow.relaxation.geometry import Geometry
 
 
@@ -36,6 +37,16 @@ class Pairs:
         """The chosen ones."""
         return Pairs(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
+    def joined(self, other: "Pairs") -> "Pairs":
+        """These, and then others of the same batch."""
+        return Pairs(*(torch.cat([getattr(self, field.name), getattr(other, field.name)]) for field in fields(self)))
+
+    def lonely(self, num_atoms: int) -> Bool[Tensor, " atoms"]:
+        """Which of the atoms are in no pair."""
+        lonely = torch.ones(num_atoms, dtype=torch.bool, device=self.first.device)
+        lonely[self.first] = lonely[self.second] = False
+        return lonely
+
 
 def pairs_within(cutoff: float, geometry: Geometry, crystals: Int64[Tensor, " chosen"]) -> Pairs:
     """All pairs no farther apart than `cutoff` (Å), an atom and its own images included, in the chosen crystals.
@@ -61,8 +72,7 @@ def _images(
     """Half of the images up to `most` cells away on every axis, the cell itself included, and their crystals."""
     widths = 2 * most + 1
     counts = widths.prod(dim=1)
-    owner = torch.repeat_interleave(torch.arange(len(crystals), device=crystals.device), counts)
-    number = torch.arange(len(owner), device=owner.device) - (counts.cumsum(0) - counts)[owner]
+    owner, number = members(counts)
     z = number % widths[owner, 2]
     y = number // widths[owner, 2] % widths[owner, 1]
     x = number // (widths[owner, 2] * widths[owner, 1])
@@ -75,10 +85,8 @@ def _combinations(
 ) -> tuple[Int64[Tensor, " pairs"], Int64[Tensor, " pairs"], Int64[Tensor, " pairs"]]:
     """Every atom with every atom of its crystal in every image: first atom, second atom, index of the image."""
     num_atoms = geometry.num_atoms[image_crystal]
-    first_atom = (geometry.num_atoms.cumsum(0) - geometry.num_atoms)[image_crystal]
-    counts = num_atoms**2
-    which = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
-    number = torch.arange(len(which), device=which.device) - (counts.cumsum(0) - counts)[which]
+    first_atom = starts(geometry.num_atoms)[image_crystal]
+    which, number = members(num_atoms**2)
     first = first_atom[which] + number // num_atoms[which]
     return first, first_atom[which] + number % num_atoms[which], which
 
@@ -116,7 +124,7 @@ class NeighborList:
         stale = self._stale(geometry)
         if bool(stale.any()):
             renewed = pairs_within(self.cutoff + self.skin, geometry, stale.nonzero().squeeze(1))
-            self._pairs = joined(self._pairs.where(~stale[self._pairs.crystal]), renewed)
+            self._pairs = self._pairs.where(~stale[self._pairs.crystal]).joined(renewed)
             self._made = _mixed(self._made, geometry, stale)
         return self._pairs
 
@@ -137,18 +145,8 @@ class NeighborList:
         places = {key: place for place, key in enumerate(made.keys)}
         device = geometry.num_atoms.device
         old = torch.tensor([places.get(key, -1) for key in geometry.keys], dtype=torch.int64, device=device)
-        known = old >= 0
         self._pairs = _renumbered(self._pairs, made, geometry, old)
-        self._made = _remembered(made, geometry, old, known)
-
-
-def joined(one: Pairs, other: Pairs) -> Pairs:
-    """Both lists as one."""
-    return Pairs(*(torch.cat([getattr(one, field.name), getattr(other, field.name)]) for field in fields(Pairs)))
-
-
-def _starts(num_atoms: Int64[Tensor, " crystals"]) -> Int64[Tensor, " crystals"]:
-    return num_atoms.cumsum(0) - num_atoms
+        self._made = _remembered(made, geometry, old)
 
 
 def _renumbered(pairs: Pairs, made: Geometry, geometry: Geometry, old: Int64[Tensor, " crystals"]) -> Pairs:
@@ -157,24 +155,22 @@ def _renumbered(pairs: Pairs, made: Geometry, geometry: Geometry, old: Int64[Ten
     new[old[known]] = torch.arange(len(geometry), device=old.device)[known]
     pairs = pairs.where(new[pairs.crystal] >= 0)
     crystal = new[pairs.crystal]
-    offset = _starts(geometry.num_atoms)[crystal] - _starts(made.num_atoms)[pairs.crystal]
+    offset = starts(geometry.num_atoms)[crystal] - starts(made.num_atoms)[pairs.crystal]
     return Pairs(pairs.first + offset, pairs.second + offset, pairs.images, crystal)
 
 
-def _remembered(
-    made: Geometry, geometry: Geometry, old: Int64[Tensor, " crystals"], known: Bool[Tensor, " crystals"]
-) -> Geometry:
+def _remembered(made: Geometry, geometry: Geometry, old: Int64[Tensor, " crystals"]) -> Geometry:
     """The geometry in which the list was made, in today's order; not a number for crystals that are new."""
-    owner = geometry.crystal_of_atom
-    number = torch.arange(len(owner), device=old.device) - _starts(geometry.num_atoms)[owner]
+    known = old >= 0
+    owner, number = members(geometry.num_atoms)
     lattices = torch.where(known[:, None, None], made.lattices[old.clamp(min=0)], geometry.lattices)
     known_atom = known[owner]
-    place = torch.where(known_atom, _starts(made.num_atoms)[old.clamp(min=0)][owner] + number, 0)
+    place = torch.where(known_atom, starts(made.num_atoms)[old.clamp(min=0)][owner] + number, 0)
     positions = torch.where(known_atom[:, None], made.positions[place], torch.nan)
-    return Geometry(lattices, positions, geometry.atomic_numbers, geometry.num_atoms, geometry.keys)
+    return replace(geometry, lattices=lattices, positions=positions)
 
 
 def _mixed(made: Geometry, geometry: Geometry, stale: Bool[Tensor, " crystals"]) -> Geometry:
     lattices = torch.where(stale[:, None, None], geometry.lattices, made.lattices)
     positions = torch.where(stale[geometry.crystal_of_atom][:, None], geometry.positions, made.positions)
-    return Geometry(lattices, positions, geometry.atomic_numbers, geometry.num_atoms, geometry.keys)
+    return replace(geometry, lattices=lattices, positions=positions)

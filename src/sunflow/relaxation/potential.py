@@ -10,11 +10,9 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from sunflow.crystals.crystal import Crystal
-from sunflow.registry import POTENTIALS
+from sunflow.registry import POTENTIALS, is_import_path
 from sunflow.relaxation.geometry import Geometry
 
-MP2020 = "MP2020"
-"""Total energies of PBE(+U) with the Materials Project's corrections of 2020 applied: the scale of its hull."""
 LOWEST_ENERGY = -20.0
 """eV/atom; with the usual pseudopotentials the deepest elements, tungsten and rhenium, have about -13."""
 
@@ -71,7 +69,7 @@ class Potential(Protocol):
         name: Name and version, as written into results.
         weights_hash: SHA-256 of the weights; energies of different weights must not meet in one hull.
         atomic_numbers: The elements it knows.
-        energy_scale: Which energies it was trained on, such as `MP2020`; None where that is not known.
+        energy_scale: Which energies it was trained on, such as `registry.MP2020`; None where that is not known.
     """
 
     name: str
@@ -96,7 +94,7 @@ def load_potential(name: str, arguments: dict[str, Any] | None = None) -> Potent
         FileNotFoundError: Its weights are missing.
     """
     arguments = arguments or {}
-    if "." in name:
+    if is_import_path(name):
         from sunflow.relaxation.ase_potential import load
 
         return load(name, **arguments)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from pymatgen.optimization.neighbors import find_points_in_spheres
 
-from sunflow.crystals.crystal import Crystal
+from sunflow.crystals.crystal import Crystal, wrapped
 
 DISTANCE = 1.0
 """Å; bonds between other atoms than hydrogen are longer."""
@@ -28,7 +28,7 @@ def pushed_apart(crystal: Crystal) -> Crystal:
     for _ in range(MAX_ROUNDS):
         first, second, vectors = _near_pairs(frac_coords @ lattice, lattice)
         if not len(first):
-            return replace(crystal, lattice=lattice, frac_coords=np.mod(frac_coords, 1.0) % 1.0)
+            return replace(crystal, lattice=lattice, frac_coords=wrapped(frac_coords))
         lengths = np.linalg.norm(vectors, axis=1)
         missing = (DISTANCE * MARGIN - lengths) / np.maximum(lengths, 1e-3)
         moves = np.zeros_like(frac_coords)

@@ -84,8 +84,7 @@ class TensorNetEvaluator:
         return self.mean.repeat(len(geometry)).index_add(0, geometry.crystal_of_atom, sites)
 
     def _isolated(self, geometry: Geometry, bonds: Pairs) -> dict[int, str]:
-        lonely = torch.ones_like(geometry.atomic_numbers, dtype=torch.bool)
-        lonely[bonds.first] = lonely[bonds.second] = False
+        lonely = bonds.lonely(len(geometry.positions))
         reason = f"isolated atoms: an atom has no neighbour within {self.cutoff:g} Å"
         return dict.fromkeys(geometry.crystal_of_atom[lonely].tolist(), reason)
 

@@ -17,7 +17,7 @@ from sunflow.crystals.inputs import read_inputs
 from sunflow.crystals.structures import write_extended_xyz
 from sunflow.journal import Journal
 from sunflow.provenance import code_fingerprint, stamp
-from sunflow.registry import module_of
+from sunflow.registry import is_import_path, module_of
 from sunflow.relaxation.parallel import relax_all
 from sunflow.relaxation.potential import Potential
 from sunflow.stages.command import StageError
@@ -60,7 +60,7 @@ def relax_inputs(crystals: Path, output: Path, settings: dict[str, Any], threads
     """
     load, limits = taken_apart(settings)
     potential = named_potential(load)
-    if "." in settings["potential"]:
+    if is_import_path(settings["potential"]):
         _check_calculator(potential)
     try:
         given = [_bare(crystal) for crystal in read_inputs(crystals, threads)]
