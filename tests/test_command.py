@@ -10,11 +10,12 @@ STAGE = """
 from pathlib import Path
 from sunflow.stages.command import StageError, run
 
-def stage(settings: dict, files: list[Path], output: Path, scale: float, name: str = "nobody") -> None:
+def stage(settings: dict, files: list[Path], output: Path, scale: float, name: str = "nobody",
+          plot: Path | None = None) -> None:
     '''Do it.'''
     if settings.get("fail"):
         raise StageError("config.yaml: a: must be positive")
-    output.write_text(repr((settings, files, scale, name)))
+    output.write_text(repr((settings, files, scale, name, plot)))
 
 if __name__ == "__main__":
     run(stage)
@@ -39,7 +40,9 @@ COMPLETE = ("--settings", '{"x": 1}', "--files", "a", "b", "--output", "out", "-
 
 def test_arguments_have_their_types(call, tmp_path):
     assert call(*COMPLETE).returncode == 0
-    assert (tmp_path / "out").read_text() == "({'x': 1}, [PosixPath('a'), PosixPath('b')], 2.0, 'nobody')"
+    assert (tmp_path / "out").read_text() == "({'x': 1}, [PosixPath('a'), PosixPath('b')], 2.0, 'nobody', None)"
+    assert call(*COMPLETE, "--plot", "c").returncode == 0
+    assert (tmp_path / "out").read_text().endswith("'nobody', PosixPath('c'))")
 
 
 def test_no_file_is_an_empty_list(call, tmp_path):

@@ -12,7 +12,7 @@ from sunflow.report.text import words
 
 Figure = dict[str, Any]
 
-_PALETTE = ("#e0a000", "#2a9d8f", "#c8553d", "#7a6fd0", "#5c9636", "#c2528b")
+PALETTE = ("#e0a000", "#2a9d8f", "#c8553d", "#7a6fd0", "#5c9636", "#c2528b")
 _LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"}
 
 
@@ -50,7 +50,7 @@ def training_curve(curve: pd.DataFrame) -> Figure | None:
     if not losses:
         return None
     x_name = "epoch" if "epoch" in curve.columns else curve.columns[0]
-    traces = [_loss(curve, x_name, column, _PALETTE[i % len(_PALETTE)]) for i, column in enumerate(losses)]
+    traces = [_loss(curve, x_name, column, PALETTE[i % len(PALETTE)]) for i, column in enumerate(losses)]
     smallest = min(curve[column].min() for column in losses)
     layout = {
         "height": 340,

@@ -13,7 +13,7 @@ DEMONSTRATION_BELOW = 500
 """Requested crystals below which a rate demonstrates that the pipeline works, and no more."""
 
 _COLORS = ("#e0a000", "#2a9d8f", "#c8553d", "#7a6fd0", "#5c9636", "#c2528b")
-_REFERENCE_COLOR = "#8693a5"
+REFERENCE_COLOR = "#8693a5"
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,6 @@ def _tells(name: str, record: dict[Any, Any]) -> bool:
 def _colors(records: Sequence[dict[Any, Any]]) -> list[str]:
     generated = [index for index, record in enumerate(records) if record["generator"] != REFERENCE]
     return [
-        _COLORS[generated.index(index) % len(_COLORS)] if index in generated else _REFERENCE_COLOR
+        _COLORS[generated.index(index) % len(_COLORS)] if index in generated else REFERENCE_COLOR
         for index in range(len(records))
     ]

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import GenericAlias
+from types import GenericAlias, UnionType
 from typing import Any
 
 from sunflow.atomic import OutputLockedError, output_lock
@@ -49,10 +49,14 @@ def _output_paths(arguments: dict[str, Any]) -> list[Path]:
 
 
 def _parser(stage: Callable[..., None]) -> argparse.ArgumentParser:
-    """One option per argument: Path, str, int and float as they are, `list[Path]` as many, `dict` as JSON."""
+    """One option per argument: Path, str, int and float as they are, `list[Path]` as many, `dict` as JSON.
+
+    The option of an argument `Path | None` is a path.
+    """
     described = argparse.ArgumentParser(description=inspect.getdoc(stage))
     for name, parameter in inspect.signature(stage).parameters.items():
         kind = parameter.annotation
+        kind = kind.__args__[0] if isinstance(kind, UnionType) else kind
         required = parameter.default is inspect.Parameter.empty
         many = isinstance(kind, GenericAlias) and kind.__origin__ is list
         convert = kind.__args__[0] if many else json.loads if kind is dict or isinstance(kind, GenericAlias) else kind
