@@ -15,6 +15,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/generators.smk"
+include: "workflow/rules/predictions.smk"
 include: "workflow/rules/stability.smk"
 include: "workflow/rules/report.smk"
 

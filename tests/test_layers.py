@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "sunflow"
 BELOW = {
-    "configuration": set(),
+    "configuration": {"crystals"},
     "crystals": set(),
     "flows": {"crystals"},
     "networks": {"crystals"},
@@ -21,7 +21,7 @@ BELOW = {
 }
 LEAVES = ("atomic", "journal", "progress", "provenance", "registry", "workers")
 """Modules beside the rooms, which import none of them."""
-CHEMISTRY = ("pymatgen", "ase", "spglib", "chgnet", "matgl", "torch_geometric", "lightning")
+CHEMISTRY = ("pymatgen", "ase", "spglib", "chgnet", "matgl", "torch_geometric", "lightning", "smact")
 CHEMISTRY += ("pydantic", "yaml", "scipy", "pooch", "plotly", "psutil")
 
 

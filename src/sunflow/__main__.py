@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sunflow.atomic import OutputLockedError
 
 COMMANDS = {
+    "predict": ("sunflow.stages.predict_command", "predict the structures of compositions"),
     "relax": ("sunflow.stages.relax_command", "relax crystals with a machine-learned potential"),
 }
 """Name → module with `parser(program)` and `run(arguments)`, which is imported when it is called, and what it does."""

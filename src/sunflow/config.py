@@ -5,6 +5,8 @@
 
 import json
 import os
+import re
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Generic, Literal, TypeVar, Union
 
@@ -20,11 +22,12 @@ from pydantic import (
 
 from sunflow.configuration.datasets import OFFICIAL, Dataset, Fractions
 from sunflow.configuration.messages import ConfigError, Path, config_error, keys_at
-from sunflow.configuration.settings import Relaxer, Sampling, Sun, Training
+from sunflow.configuration.settings import Prediction, Relaxer, Sampling, Sun, Task, Training
 from sunflow.configuration.values import (
     Count,
     Fraction,
     KnownDataset,
+    KnownGenerator,
     Name,
     Names,
     Natural,
@@ -49,12 +52,29 @@ class CrysBFNModel(Section):
     num_frequencies: Count = Field(default=128, description="Fourier frequencies per axis.")
     time_dim: Annotated[Count, Field(multiple_of=2)] = Field(default=128, description="Length of the time embedding.")
     num_steps: Steps = Field(default=1000, description="Steps from no knowledge to a crystal.")
-    schedule: Literal["official"] = Field(default="official", description="Rule of the coordinates' accuracies.")
+    schedule: Literal["official", "flow_exact", "universal", "hand"] = Field(
+        default="universal", description="Rule of the coordinates' accuracies; universal serves any number of steps."
+    )
     final_accuracy: Positive = Field(default=1000.0, description="Concentration of the coordinates at the end.")
     lattice_sigma: Fraction = Field(
         default=0.001**0.5, description="Standard deviation of the scaled lattice at the end."
     )
     type_accuracy: Positive = Field(default=0.5, description="β₁ of the atom types.")
+    coordinates: Literal["torus", "euclidean"] = Field(
+        default="torus", description="Manifold of the coordinates' flow."
+    )
+    flow_simulation: Literal["direct", "iterated"] = Field(
+        default="direct",
+        description="Beliefs about coordinates in training: drawn at once, or observation by observation.",
+    )
+    coordinate_loss: Literal["wrapped_mse", "kl"] = Field(
+        default="wrapped_mse", description="wrapped_mse: published code; kl: the paper."
+    )
+    type_loss: Literal["continuous", "discrete"] = Field(
+        default="continuous", description="continuous: published code; discrete: the paper's, of so many steps."
+    )
+    entropy_conditioning: bool = Field(default=True, description="Tell the network how sure its belief is.")
+    time_conditioning: bool = Field(default=True, description="Tell the network the time.")
 
 
 MODELS: dict[str, type[Section]] = {"crysbfn": CrysBFNModel}
@@ -77,13 +97,18 @@ class Overrides(Section, Generic[Model]):
     model: Model = Field(default={}, validate_default=True, description="Hyper-parameters.")
     training: Training = Training()
     sampling: Sampling = Sampling()
+    prediction: Prediction = Prediction()
 
 
 class Generator(Overrides[Model], Generic[Model]):
     """One run of a generator, under the user's own name."""
 
     kind: Annotated[str, AfterValidator(_known_kind)]
-    tasks: Names[Literal["generation"]] = Field(default=["generation"], description="What it is trained for.")
+    ablation_of: KnownGenerator | None = Field(
+        default=None,
+        description="Take all settings that are not given here from this generator; stands in ablations.csv.",
+    )
+    tasks: Names[Task] = Field(default=["generation"], description="What it is trained for.")
     datasets: dict[KnownDataset, Overrides[Model]] = Field(default={}, description="What differs for a dataset.")
 
 
@@ -130,6 +155,16 @@ class Config(Section):
             raise wrong_keys("datasets", [((name, "source"), "official", text) for name in others])
         return datasets
 
+    @field_validator("generators")
+    @classmethod
+    def _ablations_of_complete_ones(cls, generators: dict[str, Generator]) -> dict[str, Generator]:
+        for name, section in generators.items():
+            base = generators.get(section.ablation_of or "")
+            if base and (base.ablation_of or base.kind != section.kind):
+                text = "must name a generator of the same kind that is no ablation itself"
+                raise wrong_keys("generators", [((name, "ablation_of"), section.ablation_of, text)])
+        return generators
+
     def dataset(self, name: str) -> dict[str, Any]:
         """What the reduced crystals of a dataset depend on; the seed only where it splits them."""
         of_others = {"hull", "hull_files", "generators", "relaxers", "files", "fractions"}
@@ -140,11 +175,27 @@ class Config(Section):
         return {"name": name, **section, "splits": splits}
 
     def generator(self, dataset: str, name: str) -> dict[str, Any]:
-        """The settings of a generator on a dataset, checked as a whole."""
+        """The settings of a generator on a dataset, checked as a whole; an ablation's are those of its base but few."""
         section = self.generators[name]
-        merged = _merged(section.model_dump(exclude={"datasets"}), section.datasets.get(dataset))
-        resolved = type(section).model_validate(merged).model_dump(exclude={"datasets"})
+        of_all = {"datasets", "ablation_of", "tasks"}
+        if section.ablation_of:
+            base = {**self.generator(dataset, section.ablation_of), "weights": None}
+            merged = _deep(base, section.model_dump(exclude=of_all, exclude_unset=True))
+        else:
+            merged = section.model_dump(exclude=of_all)
+        merged = _merged(merged, section.datasets.get(dataset))
+        resolved = type(section).model_validate(merged).model_dump(exclude=of_all)
         return {**resolved, "seed": self.seed if resolved["seed"] is None else resolved["seed"]}
+
+    def ablations_of(self, dataset: str) -> dict[str, str]:
+        """Each base with its ablations and what differs in them, such as `model.schedule=hand`."""
+        changed = {}
+        for name, section in self.generators.items():
+            if section.ablation_of:
+                base, own = (self.generator(dataset, each) for each in (section.ablation_of, name))
+                changed[section.ablation_of] = ""
+                changed[name] = ", ".join(_differences(base, own))
+        return changed
 
     def relaxer(self, dataset: str, name: str) -> dict[str, Any]:
         """The settings of a relaxer on a dataset."""
@@ -152,8 +203,9 @@ class Config(Section):
         return _merged(section.model_dump(exclude={"datasets"}), section.datasets.get(dataset))
 
     def generators_of(self, dataset: str) -> list[str]:
-        """The generators to run on a dataset."""
-        return self.datasets[dataset].generators or list(self.generators)
+        """The generators to run on a dataset; ablations are not, unless it names them."""
+        runs = [name for name, section in self.generators.items() if not section.ablation_of]
+        return self.datasets[dataset].generators or runs
 
     def relaxers_of(self, dataset: str) -> list[str]:
         """The relaxers to run on a dataset."""
@@ -167,6 +219,14 @@ def _merged(section: dict[str, Any], overrides: Section | None) -> dict[str, Any
 def _deep(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     both = {key: _deep(below[key], value) for key, value in above.items() if isinstance(value, dict)}
     return {**below, **above, **both}
+
+
+def _differences(base: dict[str, Any], other: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(base[key], dict):
+            yield from _differences(base[key], value, f"{prefix}{key}.")
+        elif value != base[key]:
+            yield f"{prefix}{key}={value}"
 
 
 def load(raw: dict[str, Any]) -> Config:
@@ -206,7 +266,8 @@ def check_target(path: str, config: Config) -> str | None:
     if len(parts) > 3 and parts[2] not in (*config.generators, "reference", "crystals", "hull"):
         known = [*config.generators, "reference"]
         return f"{path}: config.yaml has no generator {parts[2]!r}; {nearest(parts[2], known)}"
-    if len(parts) > 5 and parts[4] not in (*config.relaxers, "archive", "training_state"):
+    folders = (*config.relaxers, "archive", "training_state")
+    if len(parts) > 5 and parts[4] not in folders and not re.fullmatch(r"\d+_steps", parts[4]):
         return f"{path}: config.yaml has no relaxer {parts[4]!r}; {nearest(parts[4], config.relaxers)}"
     return None
 

@@ -33,10 +33,10 @@ def test_accuracies_have_their_known_values():
 
 
 @pytest.mark.parametrize("num_steps, first, last", [(10, 4.976, 2494.06), (1000, 3.466, 3441.98)])
-def test_weights_of_the_loss(num_steps, first, last):
+def test_weights_of_the_loss(num_steps, first, last, draw_for):
     flow = GaussianFlow(num_steps, SIGMA, shape=(3, 3))
     step = torch.arange(1, num_steps + 1)
-    loss = flow.loss(torch.zeros(num_steps, 3, 3), torch.ones(num_steps, 3, 3), step)
+    loss = flow.loss(torch.zeros(num_steps, 3, 3), torch.ones(num_steps, 3, 3), step, draw_for(num_steps))
     assert loss[0].item() == pytest.approx(first, abs=1e-3)
     assert loss[-1].item() == pytest.approx(last, abs=1e-2)
     assert loss.mean().item() == pytest.approx(499.5)
@@ -50,6 +50,11 @@ def test_flow_equals_repeated_bayesian_updates(draw_for):
     for step in range(1, count + 1):
         belief = flow.update(belief, x, torch.full((rows,), step), draw)
     torch.testing.assert_close(direct.precision, belief.precision)
+    gamma = 1 - SIGMA ** (2 * count / 20)
+    for mean in (direct.mean, belief.mean):
+        error = (gamma * (1 - gamma) / rows) ** 0.5
+        assert (mean.mean(0) - gamma * x[0]).abs().max() < 4.5 * error
+        torch.testing.assert_close(mean.var(0).mean().item(), gamma * (1 - gamma), rtol=0.03, atol=0)
     for row, column in ((0, 0), (1, 1), (2, 1)):
         assert stats.ks_2samp(direct.mean[:, row, column], belief.mean[:, row, column]).pvalue > 1e-3
 

@@ -1,7 +1,7 @@
 import torch
 from scipy import stats
 
-from sunflow.flows.noise import BatchNoise, CrystalNoise
+from sunflow.flows.noise import CrystalNoise
 
 SIZES = torch.tensor([3, 1, 5])
 ROWS = torch.repeat_interleave(torch.arange(3), SIZES)
@@ -55,9 +55,20 @@ def test_extremes_are_finite():
     assert numbers.isfinite().all() and numbers.abs().max() < 6
 
 
-def test_batch_noise_follows_its_generator():
-    draws = [BatchNoise(torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
-    ours, same, other = (noise.normal(ROWS, 3) for noise in draws)
+def test_places_of_a_batch_have_streams_of_their_own():
+    ours, same, other = (CrystalNoise.of_batch(seed, torch.arange(3)).normal(ROWS, 3) for seed in (1, 1, 2**63 - 1))
     assert (ours == same).all() and (ours != other).all() and ours.shape == (9, 3)
-    steps = draws[0].steps(10_000, 5)
-    assert sorted(steps.unique().tolist()) == [1, 2, 3, 4, 5]
+    last = CrystalNoise.of_batch(1, torch.tensor([2])).normal(torch.zeros(5, dtype=int), 3)
+    assert torch.equal(last, ours[4:])
+    numbers = torch.cat(
+        [CrystalNoise.of_batch(seed, torch.arange(100)).normal(torch.arange(100), 10) for seed in range(100)]
+    )
+    assert len(numbers.flatten().unique()) > 0.999 * numbers.numel()
+    assert stats.kstest(numbers.flatten().numpy(), "norm").pvalue > 1e-3
+
+
+def test_steps_are_equally_likely():
+    steps = CrystalNoise(range(100_000)).steps(5)
+    counts = torch.bincount(steps, minlength=6)
+    assert counts[0] == 0 and stats.chisquare(counts[1:].numpy()).pvalue > 1e-3
+    assert (CrystalNoise(range(100)).steps(1) == 1).all()

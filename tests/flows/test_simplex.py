@@ -44,6 +44,11 @@ def test_flow_equals_repeated_bayesian_updates(draw_for):
     belief, draw = flow.prior(rows, draw_for(rows)), draw_for(rows)
     for step in range(1, count + 1):
         belief = flow.update(belief, x, torch.full((rows,), step), draw)
+    beta = 0.36
+    for logits in (direct.logits, belief.logits):
+        error = (beta * 5 / rows) ** 0.5
+        assert (logits.mean(0) - beta * (5 * x[0] - 1)).abs().max() < 4.5 * error
+        torch.testing.assert_close(logits.var(0).mean().item(), beta * 5, rtol=0.03, atol=0)
     for of_type in (0, 3):
         ours, other = (beliefs.probabilities[:, of_type] for beliefs in (direct, belief))
         assert stats.ks_2samp(ours, other).pvalue > 1e-3
@@ -59,19 +64,64 @@ def test_beliefs_are_calibrated(draw_for):
     assert abs(surplus.mean()) < 4.5 * surplus.std() / rows**0.5
 
 
-def test_loss_is_weighted_squared_distance():
+def test_continuous_loss_is_weighted_squared_distance(draw_for):
     flow = CategoricalFlow(10, 3.0, 5)
     steps = torch.tensor([1, 5, 9, 10])
-    loss = flow.loss(one_hot(4, 5, 1), torch.full((4, 5), 0.2), steps)
+    loss = flow.loss(one_hot(4, 5, 1), torch.full((4, 5), 0.2), steps, draw_for(4))
     torch.testing.assert_close(loss, torch.tensor([0, 4.8, 9.6, 10.8]))
-    assert (flow.loss(one_hot(4, 5, 1), one_hot(4, 5, 1), steps) == 0).all()
+    assert (flow.loss(one_hot(4, 5, 1), one_hot(4, 5, 1), steps, draw_for(4)) == 0).all()
 
 
-def test_a_single_type_is_certain(draw_for):
-    flow = CategoricalFlow(10, 0.5, 1)
-    belief = flow.update(flow.prior(3, draw_for(3)), torch.ones(3, 1), torch.tensor([1, 5, 10]), draw_for(3))
-    assert (belief.probabilities == 1).all()
-    assert (flow.loss(torch.ones(3, 1), belief.probabilities, torch.tensor([1, 5, 10])) == 0).all()
+@pytest.mark.parametrize("step, known", [(1, 0.594), (5, 4.664), (10, 8.331)])
+def test_discrete_loss_has_its_known_values(step, known, draw_for):
+    rows = 100_000
+    flow = CategoricalFlow(10, 3.0, 5, loss="discrete")
+    loss = flow.loss(one_hot(rows, 5, 2), torch.full((rows, 5), 0.2), torch.full((rows,), step), draw_for(rows))
+    error = loss.std().item() / rows**0.5
+    assert loss.mean().item() == pytest.approx(known, abs=4 * error + 1e-3) and error < 0.02
+
+
+def test_discrete_loss_is_the_divergence_that_defines_it(draw_for):
+    """Sender against the receiver's mixture, both as densities of the observation (eq. 24)."""
+    rows, types, step = 100_000, 3, 4
+    flow = CategoricalFlow(10, 2.0, types, loss="discrete")
+    estimate = torch.tensor([0.2, 0.7, 0.1])
+    truth = one_hot(rows, types, 2)
+    ours = flow.loss(truth, estimate.expand(rows, types), torch.full((rows,), step), draw_for(rows))
+    accuracy = flow.accuracy[step - 1].item()
+    means, spread = accuracy * (types * torch.eye(types) - 1), (accuracy * types) ** 0.5
+    observed = means[2] + spread * draw_for(rows)(types)
+    densities = torch.distributions.Normal(means, spread).log_prob(observed[:, None]).sum(-1)
+    divergence = 10 * (densities[:, 2] - torch.logsumexp(densities + estimate.log(), -1))
+    error = ((ours.var() + divergence.var()) / rows).sqrt()
+    assert abs(ours.mean() - divergence.mean()) < 4 * error
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_discrete_loss_and_its_gradient_are_finite_where_the_truth_is_ruled_out(dtype, draw_for):
+    torch.set_default_dtype(dtype)
+    flow = CategoricalFlow(10, 3.0, 4, loss="discrete")
+    logits = torch.tensor([[0.0, 1e3, 0, 0], [1e3, 0, 0, 0]], requires_grad=True)
+    loss = flow.loss(one_hot(2, 4, 0), torch.softmax(logits, -1), torch.tensor([10, 10]), draw_for(2))
+    loss.sum().backward()
+    assert loss.isfinite().all() and loss[0] > 10 and loss[1] == 0 and logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("loss", ["continuous", "discrete"])
+def test_a_single_type_is_certain(loss, draw_for):
+    flow, steps, x = CategoricalFlow(10, 0.5, 1, loss=loss), torch.tensor([1, 5, 10]), torch.ones(3, 1)
+    for belief in (
+        flow.prior(3, draw_for(3)),
+        flow.sample_flow(x, steps, draw_for(3)),
+        flow.update(flow.prior(3, draw_for(3)), x, steps, draw_for(3)),
+    ):
+        assert (belief.probabilities == 1).all()
+    assert (flow.loss(x, belief.probabilities, steps, draw_for(3)) == 0).all()
+
+
+def test_an_unknown_loss_is_named():
+    with pytest.raises(ValueError, match="'ctime' is no loss of classes: known are continuous, discrete"):
+        CategoricalFlow(10, 0.5, 4, loss="ctime")
 
 
 def test_classes_are_drawn_by_their_probability(draw_for):

@@ -3,127 +3,191 @@
 import pytest
 import torch
 
+from sunflow.crystals.batch import CrystalBatch
 from sunflow.flows.accuracy_schedule import accuracy_schedule
-from sunflow.generators.generator import KINDS, Condition, build
+from sunflow.flows.noise import CrystalNoise
+from sunflow.generators.generator import KINDS, TASKS, Condition, build
 
 SMALL = {
     "crysbfn": {
         "model": {"hidden_dim": 32, "num_layers": 2, "num_frequencies": 8, "time_dim": 8, "num_steps": 8},
         "samplers": ["redraw", "bayes"],
+        "tasks": ["generation", "structure_prediction"],
+        "unused": {"structure_prediction": "network.type_head"},
     }
 }
-SAMPLERS = [(kind, sampler) for kind in KINDS for sampler in SMALL[kind]["samplers"]]
+KINDS_AND_TASKS = [(kind, task) for kind in KINDS for task in SMALL[kind]["tasks"]]
+ALL = [(kind, task, sampler) for kind, task in KINDS_AND_TASKS for sampler in SMALL[kind]["samplers"]]
 SIZES = torch.tensor([1, 7, 52, 3])
 SEEDS = [11, 2**62 + 5, 13, 14]
 
 
 @pytest.fixture
 def make(statistics):
-    def make(kind):
+    def make(kind, task="generation"):
         torch.manual_seed(0)
         model = SMALL[kind]["model"]
         schedule = accuracy_schedule("official", model["num_steps"], 1000.0) if "num_steps" in model else None
-        return build(kind, model, statistics, schedule)
+        return build(kind, task, model, statistics, schedule)
 
     return make
 
 
 def noise(seed=1):
-    return torch.Generator().manual_seed(seed)
+    return CrystalNoise.of_batch(seed, torch.arange(4))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_loss_is_named_finite_and_fixed_by_its_noise(kind, make, crystals):
-    generator = make(kind)
+def total(terms):
+    return torch.stack([rows.mean() for rows in terms.values()]).sum()
+
+
+def given(task, statistics, part=range(4)):
+    """A condition of the task, for these of the four crystals."""
+    sizes = SIZES[list(part)]
+    if task == "generation":
+        return Condition(sizes)
+    elements = torch.tensor(statistics["atomic_numbers"])
+    atoms = [elements[torch.arange(int(size)) % len(elements)] for size in sizes]
+    return Condition(sizes, torch.cat(atoms))
+
+
+@pytest.mark.parametrize("kind, task", KINDS_AND_TASKS)
+def test_loss_is_named_finite_and_fixed_by_its_noise(kind, task, make, crystals):
+    generator = make(kind, task)
     terms, again, other = (generator.loss(crystals, noise(seed)) for seed in (1, 1, 2))
-    assert all(term.shape == () and term.isfinite() and term >= 0 for term in terms.values())
-    assert terms == again and terms != other
+    for name, rows in terms.items():
+        assert len(rows) in (4, 58) and rows.isfinite().all() and (rows >= 0).all()
+        assert torch.equal(rows, again[name]) and not torch.equal(rows, other[name])
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_loss_leaves_the_global_stream_of_random_numbers_alone(kind, make, crystals):
-    generator = make(kind)
+@pytest.mark.parametrize("kind, task", KINDS_AND_TASKS)
+def test_loss_of_a_crystal_depends_on_its_own_noise_and_not_on_its_batch(kind, task, make, crystals):
+    generator = make(kind, task)
+    together = generator.loss(crystals, CrystalNoise([5, 6, 7, 8]))
+    last = crystals.crystal_of_atom == 3
+    alone = generator.loss(
+        CrystalBatch(
+            crystals.lattice[3:], crystals.frac_coords[last], crystals.atomic_numbers[last], torch.tensor([2])
+        ),
+        CrystalNoise([8]),
+    )
+    for name, rows in alone.items():
+        torch.testing.assert_close(rows, together[name][-len(rows) :], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind, task", KINDS_AND_TASKS)
+def test_the_global_stream_of_random_numbers_is_left_alone(kind, task, make, crystals, statistics):
+    generator = make(kind, task)
     before = torch.get_rng_state()
     generator.loss(crystals, noise())
-    generator.sample(Condition(SIZES), SEEDS, SMALL[kind]["samplers"][0])
+    generator.sample(given(task, statistics), SEEDS, SMALL[kind]["samplers"][0])
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_parameter_learns_from_every_term_together(kind, make, crystals):
-    generator = make(kind)
-    sum(generator.loss(crystals, noise()).values()).backward()
+@pytest.mark.parametrize("kind, task", KINDS_AND_TASKS)
+def test_every_parameter_learns_from_every_term_together(kind, task, make, crystals):
+    generator = make(kind, task)
+    total(generator.loss(crystals, noise())).backward()
     for name, parameter in generator.named_parameters():
-        assert parameter.grad.isfinite().all() and parameter.grad.abs().max() > 0, name
+        if not name.startswith(SMALL[kind]["unused"].get(task, "none")):
+            assert parameter.grad.isfinite().all() and parameter.grad.abs().max() > 0, name
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_training_lowers_the_loss(kind, make, crystals):
-    generator = make(kind)
+@pytest.mark.parametrize("kind, task", KINDS_AND_TASKS)
+def test_training_lowers_the_loss(kind, task, make, crystals):
+    generator = make(kind, task)
     optimizer = torch.optim.Adam(generator.parameters(), lr=3e-3)
 
     def mean_loss():
         with torch.no_grad():
-            return sum(float(sum(generator.loss(crystals, noise(100 + i)).values())) for i in range(20)) / 20
+            return sum(float(total(generator.loss(crystals, noise(100 + i)))) for i in range(20)) / 20
 
     before = mean_loss()
     for step in range(60):
         optimizer.zero_grad()
-        sum(generator.loss(crystals, noise(1000 + step)).values()).backward()
+        total(generator.loss(crystals, noise(1000 + step))).backward()
         optimizer.step()
     assert mean_loss() < 0.8 * before
 
 
-@pytest.mark.parametrize("kind, sampler", SAMPLERS)
-def test_samples_are_crystals(kind, sampler, make, statistics):
-    made = make(kind).sample(Condition(SIZES), SEEDS, sampler)
+@pytest.mark.parametrize("kind, task, sampler", ALL)
+def test_samples_are_crystals(kind, task, sampler, make, statistics):
+    condition = given(task, statistics)
+    made = make(kind, task).sample(condition, SEEDS, sampler)
     assert torch.equal(made.num_atoms, SIZES)
     assert made.lattice.shape == (4, 3, 3) and made.lattice.isfinite().all() and not made.lattice.requires_grad
     assert made.frac_coords.shape == (63, 3) and (made.frac_coords >= 0).all() and (made.frac_coords < 1).all()
     assert set(made.atomic_numbers.tolist()) <= set(statistics["atomic_numbers"])
+    if condition.atomic_numbers is not None:
+        assert torch.equal(made.atomic_numbers, condition.atomic_numbers)
     assert len(made.to_crystals(["a", "b", "c", "d"])) == 4
 
 
-@pytest.mark.parametrize("kind, sampler", SAMPLERS)
-def test_a_crystal_depends_on_its_seed_and_not_on_its_batch(kind, sampler, make):
-    generator = make(kind)
-    made = generator.sample(Condition(SIZES), SEEDS, sampler)
+@pytest.mark.parametrize("kind, task, sampler", ALL)
+def test_a_crystal_depends_on_its_seed_and_not_on_its_batch(kind, task, sampler, make, statistics):
+    generator = make(kind, task)
+    made = generator.sample(given(task, statistics), SEEDS, sampler)
     for part in ([2], [3, 0], [1, 2, 3]):
-        other = generator.sample(Condition(SIZES[part]), [SEEDS[i] for i in part], sampler)
+        other = generator.sample(given(task, statistics, part), [SEEDS[i] for i in part], sampler)
         atoms = [made.crystal_of_atom == i for i in part]
         # Network sums in other orders differ by rounding; positions near the border may turn up on its other side.
         torch.testing.assert_close(other.lattice, made.lattice[part], rtol=1e-3, atol=1e-3)
         apart = other.frac_coords - torch.cat([made.frac_coords[those] for those in atoms])
         assert (apart - apart.round()).abs().max() < 1e-3
         assert torch.equal(other.atomic_numbers, torch.cat([made.atomic_numbers[those] for those in atoms]))
-    again = generator.sample(Condition(SIZES), [*SEEDS[:3], 99], sampler)
+    again = generator.sample(given(task, statistics), [*SEEDS[:3], 99], sampler)
     assert (again.lattice[3] != made.lattice[3]).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_weights_are_all_that_a_trained_generator_is(kind, make):
-    generator, fresh = make(kind), make(kind)
+@pytest.mark.parametrize("kind, task, sampler", ALL)
+def test_the_trajectory_ends_with_the_sample(kind, task, sampler, make, statistics):
+    generator, condition = make(kind, task), given(task, statistics)
+    stations = list(generator.trajectory(condition, SEEDS, sampler))
+    assert len(stations) > 1 and all(torch.equal(station.num_atoms, SIZES) for station in stations)
+    torch.testing.assert_close(vars(stations[-1]), vars(generator.sample(condition, SEEDS, sampler)), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind, sampler", sorted({(kind, sampler) for kind, _, sampler in ALL}))
+def test_only_the_elements_that_are_allowed_appear(kind, sampler, make):
+    made = make(kind).sample(Condition(SIZES, elements=torch.tensor([94, 8])), SEEDS, sampler)
+    assert set(made.atomic_numbers.tolist()) == {8, 94}
+
+
+@pytest.mark.parametrize("kind, task", KINDS_AND_TASKS)
+def test_weights_are_all_that_a_trained_generator_is(kind, task, make, statistics):
+    generator, fresh = make(kind, task), make(kind, task)
     with torch.no_grad():
         for parameter in generator.parameters():
             parameter.add_(0.01)
     fresh.load_state_dict(generator.state_dict())
     sampler = SMALL[kind]["samplers"][0]
-    made = [each.sample(Condition(SIZES), SEEDS, sampler) for each in (generator, fresh)]
+    made = [each.sample(given(task, statistics), SEEDS, sampler) for each in (generator, fresh)]
     torch.testing.assert_close(vars(made[0]), vars(made[1]), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_mistakes_are_named(kind, make, statistics):
-    generator = make(kind)
+@pytest.mark.parametrize("kind, task", KINDS_AND_TASKS)
+def test_mistakes_are_named(kind, task, make, statistics):
+    generator, condition, sampler = make(kind, task), given(task, statistics), SMALL[kind]["samplers"][0]
     with pytest.raises(ValueError, match=f"'nonsense' is no sampler of {kind}: known are"):
-        generator.sample(Condition(SIZES), SEEDS, "nonsense")
+        generator.sample(condition, SEEDS, "nonsense")
     with pytest.raises(ValueError, match=r"4 crystals are asked for, but 3 seeds given"):
-        generator.sample(Condition(SIZES), SEEDS[:3], SMALL[kind]["samplers"][0])
+        generator.sample(condition, SEEDS[:3], sampler)
+    other = next(name for name in TASKS if name != task)
+    with pytest.raises(ValueError, match=rf"trained for {task} is given {TASKS[task]}, but here"):
+        generator.sample(given(other, statistics), SEEDS, sampler)
     with pytest.raises(ValueError, match=rf"model.hiden_dim is no hyper-parameter of {kind}"):
-        build(kind, {"hiden_dim": 3}, statistics, torch.ones(3))
+        build(kind, task, {"hiden_dim": 3}, statistics, torch.ones(3))
+    for wrong in ({"elements": torch.tensor([79])}, {"atomic_numbers": torch.full((63,), 79)}):
+        with pytest.raises(ValueError, match=r"no atoms of atomic numbers \[79\]|is given"):
+            generator.sample(Condition(SIZES, **wrong), SEEDS, sampler)
 
 
 @pytest.mark.parametrize("name", ["crysbnf", "CrysBFN", "", "zzz"])
 def test_an_unknown_kind_is_named_with_its_nearest(name, statistics):
     with pytest.raises(ValueError, match=r"is no kind of generator: known are .*; the nearest name is 'crysbfn'"):
-        build(name, {}, statistics, None)
+        build(name, "generation", {}, statistics, None)
+
+
+def test_an_unknown_task_is_named_with_its_nearest(statistics):
+    with pytest.raises(ValueError, match=r"is no task of a generator: .*; the nearest name is 'structure_prediction'"):
+        build("crysbfn", "structure-prediction", {}, statistics, None)

@@ -5,6 +5,7 @@ import torch
 
 from sunflow.crystals.batch import CrystalBatch
 from sunflow.flows.accuracy_schedule import accuracy_schedule
+from sunflow.flows.noise import CrystalNoise
 from sunflow.flows.torus import to_angles
 from sunflow.generators.crysbfn import CrysBFN, build
 from sunflow.generators.generator import Condition
@@ -13,9 +14,13 @@ from sunflow.networks.cspnet import CSPNetOutput
 SMALL = {"hidden_dim": 32, "num_layers": 2, "num_frequencies": 8, "time_dim": 8}
 
 
-def crysbfn(statistics, num_steps=10, **changed):
+def crysbfn(statistics, num_steps=10, task="generation", **changed):
     torch.manual_seed(0)
-    return CrysBFN(statistics, accuracy_schedule("official", num_steps, 1000.0), **{**SMALL, **changed})
+    return CrysBFN(task, statistics, accuracy_schedule("official", num_steps, 1000.0), **{**SMALL, **changed})
+
+
+def noise(seed):
+    return CrystalNoise.of_batch(seed, torch.arange(4))
 
 
 class Oracle(torch.nn.Module):
@@ -79,15 +84,15 @@ def test_the_network_sees_beliefs_of_the_step_before(statistics, crystals):
         return original(types, angles, signal, lattice, time, graph)
 
     generator.network.forward = forward
-    generator.loss(crystals, torch.Generator().manual_seed(0))
+    generator.loss(crystals, noise(0))
 
 
 def test_loss_of_the_truth_vanishes(statistics, crystals):
     generator = crysbfn(statistics)
     generator.network = Oracle(generator, crystals)
-    terms = generator.loss(crystals, torch.Generator().manual_seed(0))
+    terms = generator.loss(crystals, noise(0))
     assert list(terms) == ["lattice", "frac_coords", "atom_types"]
-    assert all(term < 1e-6 for term in terms.values())
+    assert all((term < 1e-6).all() for term in terms.values())
 
 
 def test_loss_has_the_weights_of_the_paper(statistics, crystals):
@@ -100,8 +105,8 @@ def test_loss_has_the_weights_of_the_paper(statistics, crystals):
         return CSPNetOutput(exact.displacement + 0.01, exact.lattice + 1, exact.type_logits * 0)
 
     generator.network.forward = forward
-    draws = [generator.loss(crystals, torch.Generator().manual_seed(seed)) for seed in range(800)]
-    mean = {name: torch.stack([terms[name] for terms in draws]).mean().item() for name in draws[0]}
+    draws = [generator.loss(crystals, noise(seed)) for seed in range(800)]
+    mean = {name: torch.cat([terms[name] for terms in draws]).mean().item() for name in draws[0]}
     assert mean["lattice"] == pytest.approx(499.5, rel=0.1)
     assert mean["frac_coords"] == pytest.approx(996.3 * 1e-4, rel=0.2)
     assert mean["atom_types"] == pytest.approx(4 * 0.5 * 0.49 * 0.75, rel=0.1)
@@ -142,9 +147,9 @@ def test_a_single_element_and_single_atoms(crystals):
     alone = CrystalBatch(
         crystals.lattice[:2], crystals.frac_coords[:2], torch.full((2,), 6), torch.ones(2, dtype=torch.int64)
     )
-    terms = generator.loss(alone, torch.Generator().manual_seed(0))
-    assert terms["atom_types"] == 0
-    sum(terms.values()).backward()
+    terms = generator.loss(alone, CrystalNoise([1, 2]))
+    assert (terms["atom_types"] == 0).all()
+    sum(term.mean() for term in terms.values()).backward()
     assert all(parameter.grad.isfinite().all() for parameter in generator.parameters())
     made = generator.sample(Condition(alone.num_atoms), [1, 2])
     assert made.atomic_numbers.tolist() == [6, 6]
@@ -156,21 +161,15 @@ def test_the_lattice_is_scaled_to_the_dataset(statistics, crystals):
     assert generator.encode(crystals)["atom_types"].argmax(-1)[0] == [6, 8, 26, 94].index(crystals.atomic_numbers[0])
 
 
-def test_elements_that_were_not_trained_are_refused(statistics, crystals):
-    crystals.atomic_numbers[5] = 79
-    with pytest.raises(ValueError, match=r"no atoms of atomic numbers \[79\]"):
-        crysbfn(statistics).loss(crystals, torch.Generator())
-
-
 def test_the_defaults_are_the_papers(statistics):
-    generator = CrysBFN({**statistics, "atomic_numbers": list(range(1, 90))}, torch.ones(5))
+    generator = CrysBFN("generation", {**statistics, "atomic_numbers": list(range(1, 90))}, torch.ones(5))
     assert sum(parameter.numel() for parameter in generator.parameters()) == 12_271_193
 
 
 def test_the_schedule_must_be_there_and_fit(statistics):
     with pytest.raises(ValueError, match="needs an accuracy schedule"):
-        build({}, statistics, None)
+        build("generation", {}, statistics, None)
     with pytest.raises(ValueError, match=r"model.num_steps is 100, but the accuracy schedule has 3 steps"):
-        build({"num_steps": 100}, statistics, torch.ones(3))
+        build("generation", {"num_steps": 100}, statistics, torch.ones(3))
     names = {"num_steps": 3, "schedule": "official", "final_accuracy": 1000.0}
-    assert build({**SMALL, **names}, statistics, torch.ones(3)).flow.num_steps == 3
+    assert build("generation", {**SMALL, **names}, statistics, torch.ones(3)).flow.num_steps == 3

@@ -16,9 +16,18 @@ def test_the_table_holds_the_schedule_to_the_last_digit(tmp_path):
     assert table["expected_entropy"].iloc[1] == pytest.approx(1.162, abs=0.01)
 
 
-def test_the_same_file_every_time(tmp_path):
+@pytest.mark.parametrize("kind", schedules.SCHEDULES)
+def test_every_kind_has_its_table(kind, tmp_path):
+    accuracy_schedule(kind, 4, 100.0, tmp_path / "schedule.csv")
+    table = pd.read_csv(tmp_path / "schedule.csv")
+    assert len(table) == 4 and table.notna().all(None) and (table["accuracy"] > 0).all()
+    assert table["expected_entropy"].is_monotonic_decreasing
+
+
+@pytest.mark.parametrize("kind", schedules.SCHEDULES)
+def test_the_same_file_every_time(kind, tmp_path):
     for name in ("one.csv", "two.csv"):
-        accuracy_schedule("official", 5, 100.0, tmp_path / name)
+        accuracy_schedule(kind, 5, 100.0, tmp_path / name)
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
 
 

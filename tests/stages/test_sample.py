@@ -7,7 +7,8 @@ import torch
 from tiny_dataset import MODEL, crystals, one_thread, schedule  # noqa: F401
 
 from sunflow.crystals.batch import CrystalBatch
-from sunflow.crystals.files import read_crystals, read_metadata
+from sunflow.crystals.crystal import Crystal
+from sunflow.crystals.files import read_crystals, read_metadata, write_crystals
 from sunflow.crystals.statistics import dataset_statistics
 from sunflow.generators.crysbfn import CrysBFN
 from sunflow.generators.generator import build
@@ -16,7 +17,8 @@ from sunflow.stages.sample import sample
 from sunflow.training.accuracies import read_accuracies
 from sunflow.training.checkpoint import save_weights
 
-SETTINGS = {"num_crystals": 11, "batch_size": 4, "num_steps": None, "sampler": "redraw", "seed": 5}
+SETTINGS = {"num_crystals": 11, "batch_size": 4, "num_steps": 6, "sampler": "redraw", "seed": 5}
+PREDICTION = {"num_compositions": None, "num_candidates": 2}
 generate = CrysBFN.sample
 
 
@@ -26,12 +28,12 @@ class Killed(BaseException):
 
 @pytest.fixture
 def trained(tmp_path):
-    def write(seed=0):
+    def write(seed=0, task="generation"):
         torch.manual_seed(seed)
         statistics = dataset_statistics(crystals(10))
         files = schedule(tmp_path)
-        generator = build("crysbfn", MODEL, statistics, read_accuracies(files))
-        description = {"kind": "crysbfn", "model": MODEL, "statistics": statistics}
+        generator = build("crysbfn", task, MODEL, statistics, read_accuracies(files))
+        description = {"kind": "crysbfn", "task": task, "model": MODEL, "statistics": statistics}
         weights = tmp_path / "weights.safetensors"
         save_weights(weights, generator.state_dict(), tmp_path / "weights.json", description)
         return {"weights": weights, "accuracy_schedule": files}
@@ -39,10 +41,17 @@ def trained(tmp_path):
     return write
 
 
-def run_sample(trained, folder, task="generation", **changes):
-    output = folder / "samples.parquet"
-    sample({**SETTINGS, **changes}, task, **trained, output=output, output_time=folder / "sampling_time.json")
+def run_sample(trained, folder, task="generation", targets=(), **changes):
+    output, time = folder / "samples.parquet", folder / "sampling_time.json"
+    settings = {**SETTINGS, **changes}
+    sample(settings, task, **trained, targets=list(targets), output=output, output_time=time)
     return output
+
+
+def run_predict(trained, folder, targets, **changes):
+    path = folder / "test.parquet"
+    write_crystals(path, targets)
+    return run_sample(trained, folder / "out", "structure_prediction", [path], **{**PREDICTION, **changes})
 
 
 def test_every_requested_crystal_has_a_row(trained, tmp_path):
@@ -154,6 +163,78 @@ def test_fewer_steps_than_in_training(trained, tmp_path):
         run_sample(files, tmp_path / "out", num_steps=3)
     shorter = {**files, "accuracy_schedule": schedule(tmp_path, 3)}
     assert len(read_crystals(run_sample(shorter, tmp_path / "out", num_steps=3))) == 11
+
+
+def test_predictions_have_the_compositions_and_names_of_their_targets(trained, tmp_path):
+    targets = [*crystals(5, first=20), Crystal.failure("lost", "no atoms")]
+    made = read_crystals(run_predict(trained(task="structure_prediction"), tmp_path, targets))
+    wanted = [(f"c{index}", candidate) for index in range(20, 25) for candidate in (0, 1)]
+    assert [(crystal.properties["target_id"], crystal.properties["candidate"]) for crystal in made] == wanted
+    assert [crystal.crystal_id for crystal in made] == [f"{target}_{candidate}" for target, candidate in wanted]
+    atoms = {target.crystal_id: target.atomic_numbers.tolist() for target in targets}
+    assert all(crystal.atomic_numbers.tolist() == atoms[crystal.properties["target_id"]] for crystal in made)
+    assert len({crystal.lattice.tobytes() for crystal in made}) == 10
+
+
+def test_a_prediction_depends_on_its_target_and_not_on_the_others(trained, tmp_path):
+    files = trained(task="structure_prediction")
+    all_of_them = {crystal.crystal_id: crystal for crystal in read_crystals(run_predict(files, tmp_path, crystals(5)))}
+    alone = read_crystals(run_predict(files, tmp_path / "alone", crystals(5)[3:4]))
+    for crystal in alone:
+        np.testing.assert_allclose(crystal.lattice, all_of_them[crystal.crystal_id].lattice, atol=1e-4)
+
+
+def test_some_compositions_are_drawn_and_more_hold_the_fewer(trained, tmp_path):
+    files = trained(task="structure_prediction")
+    few, more = (
+        {
+            crystal.properties["target_id"]
+            for crystal in read_crystals(
+                run_predict(files, tmp_path / str(count), crystals(9), **{"num_compositions": count})
+            )
+        }
+        for count in (2, 5)
+    )
+    assert len(few) == 2 and len(more) == 5 and few < more
+
+
+def test_a_composition_with_an_unknown_element_fails_and_the_others_do_not(trained, tmp_path):
+    targets = [*crystals(2), *crystals(2, elements=(79,), first=7)]
+    made = read_crystals(run_predict(trained(task="structure_prediction"), tmp_path, targets))
+    assert [crystal.status for crystal in made] == ["ok"] * 4 + ["failed"] * 4
+    assert {crystal.reason for crystal in made[4:]} == {"the train split has no Au"}
+    assert made[-1].properties == {"target_id": "c8", "candidate": 1}
+
+
+def test_only_the_elements_asked_for(trained, tmp_path):
+    made = read_crystals(run_sample(trained(), tmp_path / "out", elements=["Mg", "O"]))
+    assert {8, 12} == {z for crystal in made for z in crystal.atomic_numbers.tolist()}
+    with pytest.raises(StageError, match=r"no atoms of atomic numbers \[79\]"):
+        run_sample(trained(), tmp_path / "gold", elements=["Au"])
+
+
+def test_every_crystal_of_a_chemical_system_holds_all_its_elements(trained, tmp_path):
+    made = read_crystals(run_sample(trained(), tmp_path / "out", chemical_system=["Mg", "O"]))
+    assert {tuple(sorted(set(crystal.atomic_numbers.tolist()))) for crystal in made} == {(8, 12)}
+    with pytest.raises(StageError, match="no crystal of 4 atoms or more"):
+        run_sample(trained(), tmp_path / "four", chemical_system=["Mg", "O", "Na", "H"])
+
+
+def test_a_crystal_that_never_holds_all_elements_fails(trained, tmp_path, monkeypatch):
+    def without_oxygen(self, condition, seeds, sampler):
+        made = generate(self, condition, seeds, sampler)
+        return CrystalBatch(made.lattice, made.frac_coords, torch.full_like(made.atomic_numbers, 12), made.num_atoms)
+
+    monkeypatch.setattr(CrysBFN, "sample", without_oxygen)
+    made = read_crystals(run_sample(trained(), tmp_path / "out", chemical_system=["Mg", "O"]))
+    assert len(made) == 11 and {crystal.reason for crystal in made} == {"lacks O in each of 20 tries"}
+
+
+def test_weights_of_another_task(trained, tmp_path):
+    with pytest.raises(StageError, match="was trained for generation, not for structure_prediction"):
+        run_predict(trained(), tmp_path, crystals(1))
+    with pytest.raises(StageError, match="needs a test split with crystals"):
+        run_predict(trained(task="structure_prediction"), tmp_path, [Crystal.failure("lost", "no atoms")])
 
 
 def test_a_task_that_is_unknown(trained, tmp_path):

@@ -10,7 +10,7 @@ from sunflow.stages.accuracy_schedule import accuracy_schedule
 
 MODEL = {"hidden_dim": 16, "num_layers": 1, "num_frequencies": 4, "time_dim": 8, "num_steps": 6, "schedule": "linear"}
 TRAINING = {"epochs": 6, "batch_size": 4, "validate_every": 2, "averaging_decay": 0.9, "averaging_start": 5}
-SETTINGS = {"kind": "crysbfn", "model": MODEL, "training": TRAINING, "seed": 3}
+SETTINGS = {"kind": "crysbfn", "task": "generation", "model": MODEL, "training": TRAINING, "seed": 3}
 
 
 def crystals(num, elements=(8, 11, 12), first=0):

@@ -7,15 +7,17 @@ from tiny_generator import TinyGenerator
 from sunflow.training import checkpoint
 from sunflow.training.checkpoint import WeightsError, archive_weights, load_generator, read_description, save_weights
 
-DESCRIPTION = {"kind": "tiny", "model": {"num_steps": 10, "width": 8}, "statistics": {"num_atoms": {"2": 1}}}
+STATISTICS = {"num_atoms": {"2": 1}}
+MODEL = {"num_steps": 10, "width": 8}
+DESCRIPTION = {"kind": "tiny", "task": "generation", "model": MODEL, "statistics": STATISTICS}
 
 
 @pytest.fixture
 def built(monkeypatch):
     calls = []
 
-    def build(kind, model, statistics, accuracy_schedule):
-        calls.append((kind, model, statistics, accuracy_schedule))
+    def build(kind, task, model, statistics, accuracy_schedule):
+        calls.append((kind, task, model, statistics, accuracy_schedule))
         return TinyGenerator()
 
     monkeypatch.setattr(checkpoint, "build", build)
@@ -35,8 +37,8 @@ def test_round_trip(saved, built):
     generator = load_generator(weights, torch.ones(3), num_steps=3)
     assert all(torch.equal(tensor, tensors[name]) for name, tensor in generator.state_dict().items())
     assert not generator.training
-    kind, model, statistics, schedule = built[0]
-    assert (kind, model, statistics) == ("tiny", {"num_steps": 3, "width": 8}, {"num_atoms": {"2": 1}})
+    *names, model, statistics, schedule = built[0]
+    assert (names, model, statistics) == (["tiny", "generation"], {"num_steps": 3, "width": 8}, STATISTICS)
     assert torch.equal(schedule, torch.ones(3))
 
 

@@ -20,17 +20,20 @@ class TinyGenerator(Generator):
         self.calls = 0
         self.hook = None
 
-    def loss(self, crystals, generator):
+    def loss(self, crystals, noise):
         self.calls += 1
-        noise = torch.randn(crystals.frac_coords.shape, generator=generator)
-        guess = self.network(crystals.frac_coords + 0.1 * noise)
+        guess = self.network(crystals.frac_coords + 0.1 * noise.normal(crystals.crystal_of_atom, 3))
+        of_crystal = crystals.lattice.new_zeros(len(crystals)).index_add(0, crystals.crystal_of_atom, guess.sum(-1))
         terms = {
-            "frac_coords": (guess - crystals.frac_coords).square().mean(),
-            "lattice": 0.01 * (guess.mean() - crystals.lattice.mean()).square(),
+            "frac_coords": (guess - crystals.frac_coords).square().mean(-1),
+            "lattice": 0.01 * (of_crystal / crystals.num_atoms - crystals.lattice.mean((1, 2))).square(),
         }
         return self.hook(self, terms) if self.hook else terms
 
     def sample(self, condition, seeds, sampler):
+        raise NotImplementedError
+
+    def trajectory(self, condition, seeds, sampler):
         raise NotImplementedError
 
 
@@ -42,12 +45,15 @@ class ConstantGenerator(Generator):
         self.weight = nn.Parameter(torch.zeros(4))
         self.validation_losses = validation_losses
 
-    def loss(self, crystals, generator):
+    def loss(self, crystals, noise):
         if self.training:
-            return {"constant": self.weight.sum()}
-        return {"constant": torch.tensor(self.validation_losses.pop(0))}
+            return {"constant": self.weight.sum()[None]}
+        return {"constant": torch.tensor([self.validation_losses.pop(0)])}
 
     def sample(self, condition, seeds, sampler):
+        raise NotImplementedError
+
+    def trajectory(self, condition, seeds, sampler):
         raise NotImplementedError
 
 

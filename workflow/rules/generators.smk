@@ -59,6 +59,7 @@ rule sample:
         weights=weights_of,
         description=description_of,
         accuracy_schedule=sampling_schedule,
+        targets=targets_of,
     output:
         crystals="results/{dataset}/{generator}/{task}/samples.parquet",
         time="results/{dataset}/{generator}/{task}/sampling_time.json",
@@ -81,8 +82,18 @@ rule sample:
         versions=pinned("torch"),
     shell:
         "python -m sunflow.stages.sample --settings {params.settings:q} --task {wildcards.task}"
-        " --weights {input.weights:q} --accuracy-schedule {input.accuracy_schedule}"
+        " --weights {input.weights:q} --accuracy-schedule {input.accuracy_schedule} --targets {input.targets}"
         " --output {output.crystals} --output-time {output.time} > {log} 2>&1"
+
+
+use rule sample as sample_in_steps with:
+    output:
+        crystals="results/{dataset}/{generator}/{task}/{num_steps}_steps/samples.parquet",
+        time="results/{dataset}/{generator}/{task}/{num_steps}_steps/sampling_time.json",
+    log:
+        "logs/{dataset}/{generator}/{task}/{num_steps}_steps/sample.log",
+    benchmark:
+        "logs/{dataset}/{generator}/{task}/{num_steps}_steps/sample.benchmark.tsv"
 
 
 rule reference:

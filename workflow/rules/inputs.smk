@@ -36,13 +36,38 @@ def generator_section(wildcards):
 def training_settings(wildcards):
     """What a trained model depends on."""
     section = generator_section(wildcards)
-    return {name: section[name] for name in ("kind", "model", "training", "seed")}
+    return {"task": wildcards.task, **{name: section[name] for name in ("kind", "model", "training", "seed")}}
+
+
+SETTINGS_OF_TASK = {
+    "generation": ("sampling", ("num_crystals", "elements", "chemical_system")),
+    "structure_prediction": ("prediction", ("num_compositions", "num_candidates")),
+}
 
 
 def sampling_settings(wildcards):
     """What its samples depend on, besides the weights."""
     section = generator_section(wildcards)
-    return {**section["sampling"], "seed": section["seed"]}
+    name, keys = SETTINGS_OF_TASK[wildcards.task]
+    return {
+        **{key: section["sampling"][key] for key in ("batch_size", "sampler")},
+        **{key: section[name][key] for key in keys},
+        "num_steps": sampling_steps(wildcards),
+        "seed": section["seed"],
+    }
+
+
+def sampling_steps(wildcards):
+    """In how many steps it samples: those of the path, of the configuration or of its training."""
+    section = generator_section(wildcards)
+    steps = getattr(wildcards, "num_steps", None) or section["sampling"]["num_steps"] or section["model"]["num_steps"]
+    return int(steps)
+
+
+def targets_of(wildcards):
+    """The crystals whose compositions structure prediction is given."""
+    task = wildcards.task
+    return f"results/{wildcards.dataset}/crystals/test.parquet" if task == "structure_prediction" else []
 
 
 def schedule(model, num_steps):
@@ -58,8 +83,7 @@ def training_schedule(wildcards):
 
 def sampling_schedule(wildcards):
     """The schedule that it is sampled with."""
-    section = generator_section(wildcards)
-    return schedule(section["model"], section["sampling"]["num_steps"] or section["model"]["num_steps"])
+    return schedule(generator_section(wildcards)["model"], sampling_steps(wildcards))
 
 
 def weights_of(wildcards):
@@ -183,6 +207,42 @@ def judged_files(pattern):
         return [f"results/{wildcards.dataset}/{pattern}".format(**row) for row in rows]
 
     return files
+
+
+def predicted(dataset):
+    """One entry per structure prediction of a dataset, with the reference last."""
+    rows = [
+        prediction(dataset, name)
+        for name in settings.generators_of(dataset)
+        if "structure_prediction" in settings.generators[name].tasks
+    ]
+    return [*rows, {"generator": "reference", "task": "test", "num_steps": None}]
+
+
+def predicted_in_steps(dataset):
+    """One entry per generator that predicts structures and number of steps."""
+    return [
+        {**row, "num_steps": num_steps, "changed": f"num_steps={num_steps}"}
+        for row in predicted(dataset)[:-1]
+        for num_steps in settings.generator(dataset, row["generator"])["prediction"]["num_steps"]
+    ]
+
+
+def ablated(dataset):
+    """One entry per ablation and base, with what was changed."""
+    changes = settings.ablations_of(dataset)
+    return [{**prediction(dataset, name), "changed": changed} for name, changed in changes.items()]
+
+
+def prediction(dataset, generator):
+    """What names a structure prediction with the number of steps of the configuration."""
+    named = SimpleNamespace(dataset=dataset, generator=generator)
+    return {"generator": generator, "task": "structure_prediction", "num_steps": sampling_steps(named)}
+
+
+def files_of_predictions(rows, pattern):
+    """This file for every one of these rows."""
+    return lambda wildcards: [f"results/{wildcards.dataset}/{pattern}".format(**row) for row in rows(wildcards.dataset)]
 
 
 def trained(name):

@@ -1,8 +1,8 @@
 """The settings of training, sampling, relaxation and judgement."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from sunflow.configuration.values import (
     Count,
@@ -10,6 +10,7 @@ from sunflow.configuration.values import (
     Fraction,
     KnownDataset,
     KnownRelaxer,
+    Names,
     Natural,
     NonNegative,
     Number,
@@ -20,7 +21,23 @@ from sunflow.configuration.values import (
     wrong,
     wrong_keys,
 )
+from sunflow.crystals.elements import SYMBOLS
 from sunflow.registry import POTENTIALS, is_import_path
+
+Task = Literal["generation", "structure_prediction"]
+
+
+def _symbol(name: str) -> str:
+    if name not in SYMBOLS:
+        raise wrong("must be the symbol of an element, such as Fe")
+    return name
+
+
+def _split(system: object) -> object:
+    return system.split("-") if isinstance(system, str) else system
+
+
+Element = Annotated[str, AfterValidator(_symbol)]
 
 
 class Training(Section):
@@ -61,6 +78,25 @@ class Sampling(Section):
     sampler: Literal["redraw", "bayes"] = Field(
         default="redraw", description="redraw: published code; bayes: algorithm 2."
     )
+    elements: Names[Element] | None = Field(default=None, description="Make crystals of these elements only.")
+    chemical_system: Annotated[Names[Element], BeforeValidator(_split)] | None = Field(
+        default=None, description="Make crystals that hold exactly these elements, such as Li-Fe-O."
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Sampling":
+        if self.elements and self.chemical_system:
+            allowed = "goes without `elements`: crystals of a chemical system hold exactly its elements"
+            raise wrong_keys("sampling", [("chemical_system", "-".join(self.chemical_system), allowed)])
+        return self
+
+
+class Prediction(Section):
+    """Which structures are predicted in the task structure_prediction."""
+
+    num_compositions: Count | None = Field(default=None, description="Test compositions, drawn at random; null: all.")
+    num_candidates: Count = Field(default=1, description="Structures predicted for each composition.")
+    num_steps: Names[Steps] = Field(default=[10, 50, 100, 500], description="Numbers of steps that nfe.csv compares.")
 
 
 class Relaxation(Section):

@@ -36,6 +36,9 @@ class BayesianFlow(nn.Module, ABC, Generic[Belief]):
 
     @abstractmethod
     def loss(
-        self, x: Float[Tensor, "rows ..."], x_hat: Float[Tensor, "rows ..."], step: Int[Tensor, " rows"]
+        self, x: Float[Tensor, "rows ..."], x_hat: Float[Tensor, "rows ..."], step: Int[Tensor, " rows"], draw: Draw
     ) -> Float[Tensor, " rows"]:
-        """The part of `step` in the expected cost of transmitting `x`, times `num_steps`."""
+        """The part of `step` in the expected cost of transmitting `x`, times `num_steps`.
+
+        Where that cost is an expectation without a closed form, `draw` estimates it.
+        """

@@ -66,7 +66,7 @@ class GaussianFlow(BayesianFlow[GaussianBelief]):
         return GaussianBelief((1 - weight) * belief.mean + weight * observation, precision)
 
     def loss(
-        self, x: Float[Tensor, "rows ..."], x_hat: Float[Tensor, "rows ..."], step: Int[Tensor, " rows"]
+        self, x: Float[Tensor, "rows ..."], x_hat: Float[Tensor, "rows ..."], step: Int[Tensor, " rows"], draw: Draw
     ) -> Float[Tensor, " rows"]:
         """The weight n α_i / 2 = n/2 σ₁^(−2i/n) (1 − σ₁^(2/n)) times the squared error, averaged over a row."""
         return self.num_steps * self.accuracy[step - 1] / 2 * (x - x_hat).square().reshape(len(x), -1).mean(-1)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sunflow.flows.bayesian_flow import BayesianFlow
-from sunflow.flows.noise import Draw, Noise
+from sunflow.flows.noise import CrystalNoise, Draw
 
 #: The crystal of every row, for every field.
 Rows = Mapping[str, Int[Tensor, " _rows"]]
@@ -35,7 +35,7 @@ class JointFlow(nn.Module):
     def _items(self) -> list[tuple[str, BayesianFlow]]:
         return [(field, cast(BayesianFlow, flow)) for field, flow in self._flows.items()]
 
-    def prior(self, crystal_of_row: Rows, noise: Noise) -> dict[str, Any]:
+    def prior(self, crystal_of_row: Rows, noise: CrystalNoise) -> dict[str, Any]:
         """The beliefs before any observation."""
         return {
             field: flow.prior(len(crystal_of_row[field]), _draw(noise, crystal_of_row[field]))
@@ -43,7 +43,11 @@ class JointFlow(nn.Module):
         }
 
     def sample_flow(
-        self, x: Mapping[str, Tensor], num_observations: Int[Tensor, " crystals"], crystal_of_row: Rows, noise: Noise
+        self,
+        x: Mapping[str, Tensor],
+        num_observations: Int[Tensor, " crystals"],
+        crystal_of_row: Rows,
+        noise: CrystalNoise,
     ) -> dict[str, Any]:
         """The beliefs after so many observations of `x`."""
         return {
@@ -59,7 +63,7 @@ class JointFlow(nn.Module):
         x_hat: Mapping[str, Tensor],
         step: Int[Tensor, " crystals"],
         crystal_of_row: Rows,
-        noise: Noise,
+        noise: CrystalNoise,
     ) -> dict[str, Any]:
         """The beliefs after one more observation of the estimate (CrysBFN, algorithm 2)."""
         return {
@@ -75,7 +79,7 @@ class JointFlow(nn.Module):
         x_hat: Mapping[str, Tensor],
         step: Int[Tensor, " crystals"],
         crystal_of_row: Rows,
-        noise: Noise,
+        noise: CrystalNoise,
     ) -> dict[str, Any]:
         """The beliefs after `step` fresh observations of the estimate; the belief so far is forgotten."""
         return self.sample_flow(x_hat, step, crystal_of_row, noise)
@@ -86,14 +90,15 @@ class JointFlow(nn.Module):
         x_hat: Mapping[str, Tensor],
         step: Int[Tensor, " crystals"],
         crystal_of_row: Rows,
-    ) -> dict[str, Float[Tensor, ""]]:
-        """The loss of every field, averaged over its rows."""
+        noise: CrystalNoise,
+    ) -> dict[str, Float[Tensor, " _rows"]]:
+        """The loss of every row of every field."""
         return {
-            field: flow.loss(x[field], x_hat[field], step[crystal_of_row[field]]).mean()
+            field: flow.loss(x[field], x_hat[field], step[crystal_of_row[field]], _draw(noise, crystal_of_row[field]))
             for field, flow in self._items()
         }
 
 
-def _draw(noise: Noise, crystal_of_row: Int[Tensor, " rows"]) -> Draw:
+def _draw(noise: CrystalNoise, crystal_of_row: Int[Tensor, " rows"]) -> Draw:
     """The noise of one field's rows."""
     return partial(noise.normal, crystal_of_row)

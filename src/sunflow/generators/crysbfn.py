@@ -1,7 +1,8 @@
 """CrysBFN: a periodic Bayesian flow for material generation (Wu et al., ICLR 2025)."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,9 +12,9 @@ from torch import Tensor
 from sunflow.crystals.batch import CrystalBatch
 from sunflow.flows.euclidean import GaussianFlow
 from sunflow.flows.joint import JointFlow
-from sunflow.flows.noise import BatchNoise, CrystalNoise
-from sunflow.flows.simplex import CategoricalFlow, draw_class
-from sunflow.flows.torus import VonMisesFlow, to_angles, to_frac_coords, wrap
+from sunflow.flows.noise import CrystalNoise
+from sunflow.flows.simplex import CategoricalBelief, CategoricalFlow, draw_class
+from sunflow.generators.coordinates import COORDINATES
 from sunflow.generators.generator import Condition, Generator
 from sunflow.networks.complete_graph import CompleteGraph
 from sunflow.networks.cspnet import CSPNet
@@ -26,9 +27,11 @@ SAMPLERS = {"redraw": JointFlow.redraw, "bayes": JointFlow.update}
 class CrysBFN(Generator):
     """Lattices, coordinates and atom types in one flow, with a network that sees the entropy of its belief.
 
-    The weights do not depend on the accuracy schedule: a generator with another number of steps can use them.
+    In structure prediction the types are known: they are given to the network and have no flow. The weights do not
+    depend on the accuracy schedule: a generator with another number of steps can use them.
 
     Args:
+        task: A key of `TASKS`.
         statistics: Of the train split.
         accuracy_schedule: Of the sender of coordinates, one value per step.
         hidden_dim: Of the network, as the next three.
@@ -38,10 +41,17 @@ class CrysBFN(Generator):
         final_accuracy: Concentration of the coordinates at the end, that the schedule was made for.
         lattice_sigma: σ₁, standard deviation of the scaled lattice at the end.
         type_accuracy: β₁ of the atom types.
+        coordinates: A key of `COORDINATES`: the manifold of the coordinates' flow.
+        flow_simulation: How beliefs about coordinates are drawn in training, `direct` or `iterated`.
+        coordinate_loss: `wrapped_mse` (published code) or `kl` (the paper).
+        type_loss: `continuous` (published code) or `discrete` (the paper).
+        entropy_conditioning: Whether the network is told how concentrated its belief is.
+        time_conditioning: Whether it is told the time.
     """
 
     def __init__(
         self,
+        task: str,
         statistics: dict[str, Any],
         accuracy_schedule: Float[Tensor, " steps"],
         *,
@@ -52,107 +62,132 @@ class CrysBFN(Generator):
         final_accuracy: float = 1000.0,
         lattice_sigma: float = 0.001**0.5,
         type_accuracy: float = 0.5,
+        coordinates: str = "torus",
+        flow_simulation: str = "direct",
+        coordinate_loss: str = "wrapped_mse",
+        type_loss: str = "continuous",
+        entropy_conditioning: bool = True,
+        time_conditioning: bool = True,
     ) -> None:
         super().__init__()
         num_types = len(statistics["atomic_numbers"])
         num_steps = len(accuracy_schedule)
+        self.task = task
         self.final_accuracy = final_accuracy
+        self.entropy_conditioning = entropy_conditioning
+        self.time_conditioning = time_conditioning
         self.lattice_scale: float = statistics["lattice_scale"]
         self.register_buffer("atomic_numbers", torch.tensor(statistics["atomic_numbers"]), persistent=False)
-        self.flow = JointFlow(
-            {
-                "lattice": GaussianFlow(num_steps, lattice_sigma, shape=(3, 3)),
-                "frac_coords": VonMisesFlow(accuracy_schedule, shape=(3,)),
-                "atom_types": CategoricalFlow(num_steps, type_accuracy, num_types),
-            }
-        )
+        self.coordinates = COORDINATES[coordinates]
+        positions = self.coordinates.flow(accuracy_schedule, loss=coordinate_loss, simulation=flow_simulation)
+        fields = {"lattice": GaussianFlow(num_steps, lattice_sigma, shape=(3, 3)), "frac_coords": positions}
+        if task == "generation":
+            fields["atom_types"] = CategoricalFlow(num_steps, type_accuracy, num_types, loss=type_loss)
+        self.flow = JointFlow(fields)
         self.network = CSPNet(num_types, hidden_dim, num_layers, num_frequencies, time_dim)
 
     atomic_numbers: Tensor
 
-    def loss(self, crystals: CrystalBatch, generator: torch.Generator) -> dict[str, Float[Tensor, ""]]:
-        """What it costs to transmit the crystals, as one random step tells it (algorithm 1), for every field.
-
-        Raises:
-            ValueError: A crystal holds an element that the train split has not.
-        """
+    def loss(self, crystals: CrystalBatch, noise: CrystalNoise) -> dict[str, Float[Tensor, " _rows"]]:
+        """What it costs to transmit the crystals, as one random step tells it (algorithm 1), for every field."""
         graph = CompleteGraph.of(crystals.num_atoms)
         rows = _crystal_of_row(graph)
-        noise = BatchNoise(generator)
-        step = noise.steps(len(crystals), self.flow.num_steps).to(crystals.num_atoms.device)
+        step = noise.steps(self.flow.num_steps)
         x = self.encode(crystals)
-        belief = self.flow.sample_flow(x, step - 1, rows, noise)
+        belief = _certain(x["atom_types"]) | self.flow.sample_flow(x, step - 1, rows, noise)
         x_hat = self.estimate(belief, (step - 1) / self.flow.num_steps, graph)
-        return self.flow.loss(x, x_hat, step, rows)
+        return self.flow.loss(x, x_hat, step, rows, noise)
 
-    @torch.no_grad()
     def sample(self, condition: Condition, seeds: Sequence[int], sampler: str = "redraw") -> CrystalBatch:
-        """New crystals of the given sizes (algorithm 2), one per seed.
+        """New crystals (algorithm 2), one per seed; the errors are those of `trajectory`."""
+        *_, crystals = self.trajectory(condition, seeds, sampler, every=self.flow.num_steps)
+        return crystals
+
+    def trajectory(
+        self, condition: Condition, seeds: Sequence[int], sampler: str = "redraw", every: int = 1
+    ) -> Iterator[CrystalBatch]:
+        """The estimate of every so many steps, with each atom's likeliest type, and then the crystals (algorithm 2).
 
         Raises:
-            ValueError: The sampler is unknown, or there are not as many seeds as crystals.
+            ValueError: The sampler is unknown, or the condition does not go with the task, seeds or train split.
         """
         if sampler not in SAMPLERS:
             raise ValueError(f"{sampler!r} is no sampler of crysbfn: known are {', '.join(SAMPLERS)}")
-        if len(seeds) != len(condition.num_atoms):
-            raise ValueError(f"{len(condition.num_atoms)} crystals are asked for, but {len(seeds)} seeds given")
+        self.check(condition, seeds)
         graph = CompleteGraph.of(condition.num_atoms)
-        rows = _crystal_of_row(graph)
         noise = CrystalNoise(seeds, condition.num_atoms.device)
-        next_belief = SAMPLERS[sampler]
-        belief = self.flow.prior(rows, noise)
-        x_hat = self.estimate(belief, self._time(0, graph), graph)
-        for step in range(1, self.flow.num_steps):
-            belief = next_belief(self.flow, belief, x_hat, torch.full_like(condition.num_atoms, step), rows, noise)
-            x_hat = self.estimate(belief, self._time(step, graph), graph)
-        return self.decode(x_hat, graph, noise)
+        for step, x_hat in enumerate(self._estimates(condition, graph, noise, sampler), 1):
+            if step == self.flow.num_steps:
+                types = draw_class(x_hat["atom_types"], lambda *shape: noise.normal(graph.crystal_of_atom, *shape))
+                yield self.decode(x_hat, types, graph)
+            elif step % every == 0:
+                yield self.decode(x_hat, x_hat["atom_types"].argmax(-1), graph)
 
-    def _time(self, num_observations: int, graph: CompleteGraph) -> Float[Tensor, " crystals"]:
-        """The time after so many observations, for every crystal."""
-        device = graph.num_atoms.device
-        return torch.full((len(graph.num_atoms),), num_observations / self.flow.num_steps, device=device)
+    def _estimates(
+        self, condition: Condition, graph: CompleteGraph, noise: CrystalNoise, sampler: str
+    ) -> Iterator[dict[str, Tensor]]:
+        """What the network makes of ever sharper beliefs."""
+        rows = _crystal_of_row(graph)
+        known = {} if condition.atomic_numbers is None else _certain(self._one_hot(condition.atomic_numbers))
+        barred = torch.log(self._one_hot(condition.elements).sum(0)) if condition.elements is not None else 0.0
+        estimate = torch.no_grad()(partial(self.estimate, graph=graph, barred=barred))
+        next_belief, every = SAMPLERS[sampler], torch.ones_like(graph.num_atoms)
+        belief = self.flow.prior(rows, noise)
+        yield (x_hat := estimate(known | belief, every * 0.0))
+        for step in range(1, self.flow.num_steps):
+            belief = next_belief(self.flow, belief, x_hat, step * every, rows, noise)
+            yield (x_hat := estimate(known | belief, every * (step / self.flow.num_steps)))
 
     def estimate(
-        self, belief: dict[str, Any], time: Float[Tensor, " crystals"], graph: CompleteGraph
+        self, belief: dict[str, Any], time: Float[Tensor, " crystals"], graph: CompleteGraph, barred: Any = 0.0
     ) -> dict[str, Tensor]:
-        """What the network makes of a belief: the crystals that it stands for."""
-        angles, concentration = belief["frac_coords"]
-        lattice = belief["lattice"].mean
-        types = 2 * belief["atom_types"].probabilities - 1
-        signal = concentration_signal(concentration, self.final_accuracy)
-        output = self.network(types, angles, signal, lattice, time, graph)
+        """What the network makes of a belief: the crystals that it stands for; `barred` is added to type logits."""
+        angles, concentration = self.coordinates.angles(belief["frac_coords"])
+        types, lattice = belief["atom_types"].probabilities, belief["lattice"].mean
+        signal = concentration_signal(concentration, self.final_accuracy) * self.entropy_conditioning
+        output = self.network(2 * types - 1, angles, signal, lattice, time * self.time_conditioning, graph)
         return {
             "lattice": output.lattice,
-            "frac_coords": wrap(angles + output.displacement),
-            "atom_types": torch.softmax(output.type_logits, -1),
+            "frac_coords": self.coordinates.move(belief["frac_coords"], output.displacement),
+            "atom_types": torch.softmax(output.type_logits + barred, -1) if self.task == "generation" else types,
         }
 
     def encode(self, crystals: CrystalBatch) -> dict[str, Tensor]:
-        """Crystals as the flow knows them: scaled lattices, angles and one-hot types."""
-        one_hot = crystals.atomic_numbers[:, None] == self.atomic_numbers
-        if not one_hot.any(-1).all():
-            unknown = crystals.atomic_numbers[~one_hot.any(-1)].unique().tolist()
-            raise ValueError(f"the train split has no atoms of atomic numbers {unknown}, which a crystal to learn has")
+        """Crystals as the flow knows them: scaled lattices, x of the coordinates and one-hot types."""
         return {
             "lattice": crystals.lattice / self.lattice_scale,
-            "frac_coords": to_angles(crystals.frac_coords),
-            "atom_types": one_hot.to(crystals.lattice.dtype),
+            "frac_coords": self.coordinates.encode(crystals.frac_coords),
+            "atom_types": self._one_hot(crystals.atomic_numbers),
         }
 
-    def decode(self, x_hat: dict[str, Tensor], graph: CompleteGraph, noise: CrystalNoise) -> CrystalBatch:
-        """The crystals of an estimate, with a type drawn for every atom.
+    def decode(self, x_hat: dict[str, Tensor], types: Int[Tensor, " atoms"], graph: CompleteGraph) -> CrystalBatch:
+        """The crystals of an estimate, with these types.
 
         Atomic numbers cannot say that they went wrong, so the lattice says it for them: by entries that are not finite.
         """
-        probabilities = x_hat["atom_types"]
-        types = draw_class(probabilities, lambda *shape: noise.normal(graph.crystal_of_atom, *shape))
-        fault = graph.mean_of_atoms(probabilities.sum(-1, keepdim=True) * 0)
+        fault = graph.mean_of_atoms(x_hat["atom_types"].sum(-1, keepdim=True) * 0)
         return CrystalBatch(
             lattice=x_hat["lattice"] * self.lattice_scale + fault[..., None],
-            frac_coords=to_frac_coords(x_hat["frac_coords"]),
+            frac_coords=self.coordinates.decode(x_hat["frac_coords"]),
             atomic_numbers=self.atomic_numbers[types],
             num_atoms=graph.num_atoms,
         )
+
+    def _one_hot(self, atomic_numbers: Int[Tensor, " atoms"]) -> Float[Tensor, "atoms types"]:
+        """The type of every atom; zeros for an element that the train split has not."""
+        return (atomic_numbers[:, None] == self.atomic_numbers).to(torch.get_default_dtype())
+
+    def check(self, condition: Condition, seeds: Sequence[int]) -> None:
+        """Raise a ValueError unless the condition goes with the task, the seeds and the elements of the train split."""
+        super().check(condition, seeds)
+        for given in (condition.atomic_numbers, condition.elements):
+            if given is not None and (unknown := set(given.tolist()) - set(self.atomic_numbers.tolist())):
+                raise ValueError(f"the train split has no atoms of atomic numbers {sorted(unknown)}, asked for here")
+
+
+def _certain(one_hot: Float[Tensor, "atoms types"]) -> dict[str, CategoricalBelief]:
+    """The belief of one who knows the atom types."""
+    return {"atom_types": CategoricalBelief(torch.log(one_hot))}
 
 
 def _crystal_of_row(graph: CompleteGraph) -> dict[str, Int[Tensor, " _rows"]]:
@@ -162,7 +197,7 @@ def _crystal_of_row(graph: CompleteGraph) -> dict[str, Int[Tensor, " _rows"]]:
 
 
 def build(
-    model: dict[str, Any], statistics: dict[str, Any], accuracy_schedule: Float[Tensor, " steps"] | None
+    task: str, model: dict[str, Any], statistics: dict[str, Any], accuracy_schedule: Float[Tensor, " steps"] | None
 ) -> CrysBFN:
     """A CrysBFN with fresh weights; `num_steps` and `schedule` of `model` name the accuracy schedule that is given.
 
@@ -170,7 +205,7 @@ def build(
         ValueError: A hyper-parameter is unknown, or the accuracy schedule missing or of another length.
     """
     of_network = {name: value for name, value in model.items() if name not in ("num_steps", "schedule")}
-    known = list(inspect.signature(CrysBFN).parameters)[2:]
+    known = list(inspect.signature(CrysBFN).parameters)[3:]
     for name in of_network:
         if name not in known:
             raise ValueError(f"model.{name} is no hyper-parameter of crysbfn: known are {', '.join(known)}")
@@ -179,4 +214,4 @@ def build(
     num_steps = len(accuracy_schedule)
     if model.get("num_steps", num_steps) != num_steps:
         raise ValueError(f"model.num_steps is {model['num_steps']}, but the accuracy schedule has {num_steps} steps")
-    return CrysBFN(statistics, accuracy_schedule, **of_network)
+    return CrysBFN(task, statistics, accuracy_schedule, **of_network)

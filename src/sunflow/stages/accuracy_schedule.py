@@ -7,6 +7,8 @@ import torch
 
 from sunflow.atomic import write_text
 from sunflow.flows import accuracy_schedule as schedules
+from sunflow.flows.concentration_law import expected_entropies
+from sunflow.flows.linear_entropy import target_concentrations
 from sunflow.stages.command import StageError, run
 
 
@@ -21,8 +23,8 @@ def accuracy_schedule(kind: str, num_steps: int, final_accuracy: float, output: 
         "step": step,
         "time": step.double() / num_steps,
         "accuracy": accuracies,
-        "target_concentration": schedules.target_concentrations(num_steps, final_accuracy),
-        "expected_entropy": schedules.expected_entropies(accuracies).round(decimals=4),
+        "target_concentration": target_concentrations(num_steps, final_accuracy),
+        "expected_entropy": expected_entropies(accuracies).round(decimals=4),
     }
     table = pd.DataFrame({name: values.numpy() for name, values in columns.items()})
     write_text(output, table.to_csv(index=False))

@@ -26,13 +26,13 @@ def parser(program: str) -> argparse.ArgumentParser:
     option("crystals", type=Path, help="folder of CIFs, or a .cif, .zip (of CIFs), .extxyz, .csv or .parquet file")
     option("--output", type=Path, required=True, help=f"folder of {RELAXED} and {STRUCTURES}")
     option("--potential", default="chgnet", help=f"{', '.join(POTENTIALS)}, or the import path of an ASE calculator")
-    option("--arguments", type=_mapping, default={}, metavar="JSON", help="what the potential is loaded with")
-    option("--max-force", type=_positive, default=Limits.max_force, help="eV/Å; smaller forces are converged")
-    option("--max-steps", type=_count, default=Limits.max_steps, help="of the optimizer")
+    option("--arguments", type=mapping, default={}, metavar="JSON", help="what the potential is loaded with")
+    option("--max-force", type=positive, default=Limits.max_force, help="eV/Å; smaller forces are converged")
+    option("--max-steps", type=count, default=Limits.max_steps, help="of the optimizer")
     option("--optimizer", choices=OPTIMIZERS, default=Limits.optimizer, help="lbfgs needs fewer steps; papers use fire")
     option("--overlaps", choices=("fail", "push_apart"), default=Limits.overlaps, help="what overlapping atoms do")
-    option("--trajectory", type=_count, metavar="N", help=f"keep every N-th step, in {TRAJECTORIES}")
-    option("--threads", type=_count, default=available_cores(), help="processes")
+    option("--trajectory", type=count, metavar="N", help=f"keep every N-th step, in {TRAJECTORIES}")
+    option("--threads", type=count, default=available_cores(), help="processes")
     return described
 
 
@@ -63,21 +63,24 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _positive(text: str) -> float:
+def positive(text: str) -> float:
+    """A number above 0."""
     number = float(text)
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return number
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """A whole number above 0."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than 1")
     return number
 
 
-def _mapping(text: str) -> dict[str, Any]:
+def mapping(text: str) -> dict[str, Any]:
+    """A JSON object."""
     try:
         value = json.loads(text)
     except ValueError as error:
@@ -87,4 +90,4 @@ def _mapping(text: str) -> dict[str, Any]:
     return value
 
 
-_positive.__name__, _count.__name__ = "number", "whole number"
+positive.__name__, count.__name__ = "number", "whole number"

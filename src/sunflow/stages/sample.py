@@ -1,24 +1,26 @@
-"""Generate crystals with a trained generator."""
+"""Generate crystals with a trained generator, or predict those of the test compositions."""
 
 import logging
-import random
-import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from sunflow.atomic import write_json
-from sunflow.crystals.crystal import Crystal
-from sunflow.crystals.files import write_crystals
-from sunflow.generators.generator import KINDS, Condition, Generator
+from sunflow.crystals.elements import atomic_number
+from sunflow.crystals.files import read_crystals, write_crystals
+from sunflow.generators import requests
+from sunflow.generators.generator import KINDS, TASKS, Generator
+from sunflow.generators.requests import Request
 from sunflow.journal import Journal
 from sunflow.progress import progress
 from sunflow.provenance import code_fingerprint, file_hash, stamp
 from sunflow.stages.command import StageError, run
+from sunflow.stages.reference import draw
+from sunflow.stages.sampling import Sampling
 from sunflow.training.accuracies import read_accuracies
 from sunflow.training.checkpoint import WeightsError, load_generator, read_description
 from sunflow.training.hardware import choose_device
@@ -28,88 +30,103 @@ logger = logging.getLogger(__name__)
 
 
 def sample(
-    settings: dict, task: str, weights: Path, accuracy_schedule: list[Path], output: Path, output_time: Path
+    settings: dict,
+    task: str,
+    weights: Path,
+    accuracy_schedule: list[Path],
+    targets: list[Path],
+    output: Path,
+    output_time: Path,
 ) -> None:
     """Write every requested crystal and the seconds that the network took.
 
-    A crystal whose cell or positions are not finite is `failed`; whether the others make sense is judged later.
-    Finished batches are kept in a journal beside the output, so that a killed run continues.
+    In structure prediction `targets` is the test split: its compositions are given. A crystal whose cell or positions
+    are not finite is `failed`; whether the others make sense is judged later. Finished batches are kept in a journal
+    beside the output, so that a killed run continues.
     """
-    if task != "generation":
-        raise StageError(f"task {task!r} is unknown to this stage: it knows generation")
     try:
-        description = read_description(weights)
-        steps = {} if settings["num_steps"] is None else {"num_steps": settings["num_steps"]}
-        generator = load_generator(weights, read_accuracies(accuracy_schedule), **steps)
-    except (WeightsError, ValueError) as error:
+        accuracies = read_accuracies(accuracy_schedule)
+    except ValueError as error:
         raise StageError(str(error)) from error
-    code = code_fingerprint("sunflow.stages.sample", KINDS[description["kind"]])
-    made_from = stamp(settings, task, description["weights_hash"], [*map(file_hash, accuracy_schedule)], code)
-    device = choose_device()
+    trained = Trained.load(settings, task, weights, accuracies)
+    wanted = requested(settings, trained, targets)
+    inputs = [file_hash(path) for path in (*accuracy_schedule, *targets)]
+    code = code_fingerprint("sunflow.stages.sample", KINDS[trained.description["kind"]])
+    made_from = stamp(settings, task, trained.description["weights_hash"], inputs, code)
     with Journal(output.with_name("sampling_journal.jsonl"), made_from) as journal:
-        sampling = Sampling(generator.to(device), description["statistics"]["num_atoms"], settings, device, journal)
-        total = settings["num_crystals"]
-        crystals = list(progress(sampling.crystals(), "sampling", "crystals", total=total))
+        sampling = trained.sampling(settings, journal)
+        crystals = list(progress(sampling.crystals(wanted), "sampling", "crystals", total=len(wanted)))
         failed = sum(crystal.status == "failed" for crystal in crystals)
         finished = sum(crystal.status == "ok" for crystal in crystals)
-        assert total == finished + failed, f"{total} crystals requested, {finished} ok, {failed} failed"
-        logger.info("%d crystals: %d ok, %d failed", total, finished, failed)
-        write_crystals(output, crystals, {"weights_hash": description["weights_hash"], "task": task, **settings})
-        seconds = sum(record["network_seconds"] for record in journal.records)
-        write_json(output_time, {"network_seconds": seconds, "num_crystals": total})
+        assert len(wanted) == finished + failed, f"{len(wanted)} requested, {finished} ok, {failed} failed"
+        logger.info("%d crystals: %d ok, %d failed", len(wanted), finished, failed)
+        write_crystals(
+            output, crystals, {"weights_hash": trained.description["weights_hash"], "task": task, **settings}
+        )
+        write_json(output_time, {"network_seconds": sampling.seconds, "num_crystals": len(wanted)})
         journal.remove()
 
 
-@dataclass
-class Sampling:
-    """The batches of one sampling; crystal i depends on (seed, i) alone, whatever batch it is in.
-
-    Attributes:
-        num_atoms_counts: How often the train split has a crystal of so many atoms.
-    """
+@dataclass(frozen=True)
+class Trained:
+    """A trained generator and what is known of its training, ready to sample."""
 
     generator: Generator
-    num_atoms_counts: dict[str, int]
-    settings: dict[str, Any]
+    description: dict[str, Any]
     device: torch.device
-    journal: Journal
 
-    def crystals(self) -> Iterator[Crystal]:
-        """All crystals in order: those of the journal, then new ones, batch by batch."""
-        num_crystals, batch_size = self.settings["num_crystals"], self.settings["batch_size"]
-        for batch, first in enumerate(range(0, num_crystals, batch_size)):
-            if batch == len(self.journal.records):
-                self._sample(range(first, min(first + batch_size, num_crystals)))
-            yield from map(Crystal.from_record, self.journal.records[batch]["crystals"])
+    @classmethod
+    def load(cls, settings: dict[str, Any], task: str, weights: Path, accuracies: Tensor | None) -> "Trained":
+        """The generator of these weights, with the number of steps of the settings.
 
-    def _sample(self, indices: range) -> None:
-        """Sample one batch and enter it in the journal."""
-        seed = self.settings["seed"]
-        num_atoms = torch.tensor([self._draw_num_atoms(stream_seed(seed, "number of atoms", i)) for i in indices])
-        seeds = [stream_seed(seed, "sampling noise", i) for i in indices]
-        start = time.perf_counter()
+        Raises:
+            StageError: The weights cannot be used, or not for this task.
+        """
+        if task not in TASKS:
+            raise StageError(f"task {task!r} is unknown to this stage: it knows {', '.join(TASKS)}")
         try:
-            generated = self.generator.sample(Condition(num_atoms.to(self.device)), seeds, self.settings["sampler"])
-        except torch.OutOfMemoryError as error:
-            raise StageError(f"the GPU's memory is too small for sampling.batch_size: lower it ({error})") from error
-        generated = generated.to("cpu")
-        seconds = time.perf_counter() - start
-        crystals = map(checked, generated.to_crystals([f"{index:06d}" for index in indices]))
-        self.journal.append({"network_seconds": seconds, "crystals": [crystal.to_record() for crystal in crystals]})
+            description = read_description(weights)
+            if description["task"] != task:
+                raise WeightsError(f"{weights} was trained for {description['task']}, not for {task}")
+            steps = {} if settings["num_steps"] is None else {"num_steps": settings["num_steps"]}
+            generator = load_generator(weights, accuracies, **steps)
+        except (WeightsError, ValueError) as error:
+            raise StageError(str(error)) from error
+        device = choose_device()
+        return cls(generator.to(device), description, device)
 
-    def _draw_num_atoms(self, seed: int) -> int:
-        """A number of atoms, by the frequencies of the train split."""
-        sizes = sorted(int(size) for size in self.num_atoms_counts)
-        counts = [self.num_atoms_counts[str(size)] for size in sizes]
-        return random.Random(seed).choices(sizes, counts)[0]
+    def sampling(self, settings: dict[str, Any], journal: Journal) -> Sampling:
+        """How crystals are sampled with it."""
+        required = [atomic_number(symbol) for symbol in settings.get("chemical_system") or ()]
+        elements = [atomic_number(symbol) for symbol in settings.get("elements") or ()] or required
+        known = self.description["statistics"]["atomic_numbers"]
+        return Sampling(self.generator, settings, self.device, journal, known, elements or None, required)
 
 
-def checked(crystal: Crystal) -> Crystal:
-    """The crystal, or a failure that says why if its numbers are not finite."""
-    for name in ("lattice", "frac_coords"):
-        if not np.isfinite(getattr(crystal, name)).all():
-            return Crystal.failure(crystal.crystal_id, f"the generated {name} is not finite")
-    return crystal
+def requested(settings: dict[str, Any], trained: Trained, targets: Sequence[Path]) -> list[Request]:
+    """The crystals that are asked for.
+
+    Raises:
+        StageError: There is nothing to predict, or the train split has no crystals large enough.
+    """
+    if trained.description["task"] == "structure_prediction":
+        crystals = [crystal for path in targets for crystal in read_crystals(path) if crystal.status == "ok"]
+        if not crystals:
+            raise StageError("structure prediction needs a test split with crystals, whose compositions it is given")
+        chosen = draw(crystals, settings["num_compositions"] or len(crystals), settings["seed"])
+        return [
+            request
+            for target in chosen
+            for request in requests.of_composition(
+                target.crystal_id, target.atomic_numbers.tolist(), settings["num_candidates"]
+            )
+        ]
+    seeds = [stream_seed(settings["seed"], "number of atoms", index) for index in range(settings["num_crystals"])]
+    smallest = max(1, len(settings.get("chemical_system") or ()))
+    try:
+        return requests.of_sizes(trained.description["statistics"]["num_atoms"], seeds, smallest)
+    except ValueError as error:
+        raise StageError(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -84,7 +84,8 @@ def prepare(
     seed = settings["seed"]
     training = TrainingSettings.from_dict(settings["training"])
     torch.manual_seed(stream_seed(seed, "initial weights", 0))
-    generator = build(settings["kind"], settings["model"], statistics, read_accuracies(accuracy_schedule)).to(device)
+    accuracies = read_accuracies(accuracy_schedule)
+    generator = build(settings["kind"], settings["task"], settings["model"], statistics, accuracies).to(device)
     logger.info("training: %s", asdict(training))
     order = stream_seed(seed, "order of crystals", 0)
     return Trainer(

@@ -48,7 +48,7 @@ def read_description(weights: Path) -> dict[str, Any]:
         if not path.is_file():
             raise WeightsError(f"{path} is missing: {weights.name} and {description.name} belong together")
     content = read_json(description)
-    missing = [key for key in ("kind", "model", "statistics", "weights_hash") if key not in content]
+    missing = [key for key in ("kind", "task", "model", "statistics", "weights_hash") if key not in content]
     if missing:
         raise WeightsError(f"{description} has no {missing[0]!r}: it does not describe weights of Sunflow")
     if content["weights_hash"] != file_hash(weights):
@@ -81,7 +81,8 @@ def load_generator(weights: Path, accuracy_schedule: Tensor | None, **model: Any
         WeightsError: The files are missing, damaged, or do not fit the generator of this code.
     """
     content = read_description(weights)
-    generator = build(content["kind"], {**content["model"], **model}, content["statistics"], accuracy_schedule)
+    hyper_parameters = {**content["model"], **model}
+    generator = build(content["kind"], content["task"], hyper_parameters, content["statistics"], accuracy_schedule)
     try:
         generator.load_state_dict(load_file(weights))
     except (RuntimeError, SafetensorError) as error:

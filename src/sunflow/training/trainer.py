@@ -12,6 +12,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from sunflow.crystals.batch import CrystalBatch
 from sunflow.crystals.loader import CrystalLoader
+from sunflow.flows.noise import CrystalNoise
 from sunflow.generators.generator import Generator
 from sunflow.training.averaging import WeightAverage
 from sunflow.training.curve import Curve
@@ -59,7 +60,6 @@ class Trainer:
         self.settings = settings
         self.seed = seed
         self.device = next(generator.parameters()).device
-        self.noise = torch.Generator(self.device)
         self.average = WeightAverage(generator, settings.averaging_decay, settings.averaging_start)
         self.precision = Precision(settings.precision, self.device)
         self.optimizer = torch.optim.AdamW(
@@ -114,9 +114,9 @@ class Trainer:
     def _descend(self, crystals: CrystalBatch) -> dict[str, float] | None:
         """One step of the optimiser; None if the loss or its gradient is not finite."""
         self.generator.train()
-        self.noise.manual_seed(stream_seed(self.seed, "training noise", self.step))
+        noise = self._noise("training noise", self.step, crystals)
         with self.precision.autocast():
-            terms = self.generator.loss(crystals, self.noise)
+            terms = mean_terms(self.generator.loss(crystals, noise))
             loss = torch.stack(list(terms.values())).sum()
         scaler = self.precision.scaler
         scaler.scale(loss).backward()
@@ -162,12 +162,18 @@ class Trainer:
         """Mean loss of the averaged weights over the validation crystals, under noise that is always the same."""
         total = torch.zeros((), device=self.device, dtype=torch.float64)
         for index, crystals in enumerate(self.val.epoch(0)):
-            self.noise.manual_seed(stream_seed(self.seed, "validation noise", index))
+            noise = self._noise("validation noise", index, crystals)
             with self.precision.autocast():
-                terms = self.average.module.loss(crystals, self.noise)
+                terms = mean_terms(self.average.module.loss(crystals, noise))
             total += sum(term.double() for term in terms.values()) * len(crystals)
             pause()
         return float(total) / self.val.num_crystals
+
+    def _noise(self, purpose: str, index: int, crystals: CrystalBatch) -> CrystalNoise:
+        """The noise of one batch, a stream for every place in it."""
+        return CrystalNoise.of_batch(
+            stream_seed(self.seed, purpose, index), torch.arange(len(crystals), device=self.device)
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a continuation needs, in types that `torch.load(weights_only=True)` accepts."""
@@ -194,3 +200,8 @@ class Trainer:
             "scaler": self.precision.scaler,
             "curve": self.curve,
         }
+
+
+def mean_terms(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Every term of a loss, averaged over its rows."""
+    return {name: rows.mean() for name, rows in terms.items()}
