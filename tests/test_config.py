@@ -1,5 +1,6 @@
 """The configuration: what is refused, in which words, and what a dataset's own settings become."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -13,8 +14,9 @@ import yaml
 from sunflow.config import MODELS, ConfigError, check_target, json_schema, load
 from sunflow.crystals.remote_files import FILES
 from sunflow.flows.accuracy_schedule import SCHEDULES
-from sunflow.generators.crysbfn import SAMPLERS
-from sunflow.generators.generator import KINDS
+from sunflow.generators.coordinates import COORDINATES
+from sunflow.generators.crysbfn import SAMPLERS, CrysBFN
+from sunflow.generators.generator import KINDS, TASKS
 from sunflow.registry import POTENTIALS
 from sunflow.relaxation.limits import Limits
 from sunflow.training.settings import TrainingSettings
@@ -173,6 +175,42 @@ MUTATIONS = {
         "datasets.demo.generators",
         "twice",
     ),
+    "an ablation of nothing": (
+        {"generators__crysbfn_euclidean__ablation_of": "crysbnf"},
+        "generators.crysbfn_euclidean.ablation_of",
+        "'crysbfn'",
+    ),
+    "an ablation of an ablation": (
+        {"generators__crysbfn_euclidean__ablation_of": "crysbfn_iterated"},
+        "generators.crysbfn_euclidean.ablation_of",
+        "no ablation itself",
+    ),
+    "an ablation of itself": (
+        {"generators__crysbfn_euclidean__ablation_of": "crysbfn_euclidean"},
+        "generators.crysbfn_euclidean.ablation_of",
+        "no ablation itself",
+    ),
+    "no element": ({"generators__crysbfn__sampling__elements": ["Li", "Xx"]}, f"{RUN}.sampling.elements.1", "symbol"),
+    "no chemical system": (
+        {"generators__crysbfn__sampling__chemical_system": "Li,Fe"},
+        f"{RUN}.sampling.chemical_system.0",
+        "symbol",
+    ),
+    "an element twice": (
+        {"generators__crysbfn__sampling__chemical_system": "Li-Li"},
+        f"{RUN}.sampling.chemical_system",
+        "twice",
+    ),
+    "elements and a system": (
+        {"generators__crysbfn__sampling__elements": ["Li"], "generators__crysbfn__sampling__chemical_system": "Li-O"},
+        f"{RUN}.sampling.chemical_system",
+        "exactly its elements",
+    ),
+    "no candidates": (
+        {"generators__crysbfn__prediction__num_candidates": 0},
+        f"{RUN}.prediction.num_candidates",
+        "greater",
+    ),
     # the user's own names
     "reserved": ({"generators__reference": {"kind": "crysbfn"}}, "generators.reference", "reserved"),
     "a folder of results": ({"generators__crystals": {"kind": "crysbfn"}}, "generators.crystals", "reserved"),
@@ -327,6 +365,7 @@ def test_unknown_names_in_targets(path, words):
         "results/demo/hull/chgnet.parquet",
         "results/demo/crysbfn/generation/weights.safetensors",
         "results/demo/reference/test/chgnet/relaxed.parquet",
+        "results/demo/crysbfn/structure_prediction/10_steps/samples.parquet",
         "results/accuracy_schedules/official_10_steps_to_1000.0.csv",
         "--cores",
         "8",
@@ -346,10 +385,53 @@ def test_registries_agree():
     assert {name: field["default"] for name, field in defaults.items()} == vars(TrainingSettings())
     assert list(MODELS) == list(KINDS)
     text = json.dumps(json_schema())
-    for name in (*SCHEDULES, *SAMPLERS):
+    for name in (*SCHEDULES, *SAMPLERS, *COORDINATES, *TASKS):
         assert f'"{name}"' in text
+    chosen = json_schema()["$defs"]["CrysBFNModel"]["properties"]
+    arguments = inspect.signature(CrysBFN).parameters
+    assert {name for name in arguments if arguments[name].kind is inspect.Parameter.KEYWORD_ONLY} | {
+        "num_steps",
+        "schedule",
+    } == set(chosen)
+    for name, argument in arguments.items():
+        assert argument.kind is not inspect.Parameter.KEYWORD_ONLY or argument.default == chosen[name]["default"]
     official = [name for name, dataset in RAW["datasets"].items() if dataset["source"] == "official"]
     assert {f"{name}/{split}" for name in official for split in ("train", "val", "test")} < set(FILES)
+
+
+def test_an_ablation_takes_the_settings_of_its_base():
+    settings = {"hidden_dim": 64, "num_steps": 50}
+    config = load(changed(generators__crysbfn__datasets__demo__model=settings, generators__crysbfn__seed=7))
+    base, ablation = (config.generator("demo", name) for name in ("crysbfn", "crysbfn_hand_schedule"))
+    assert ablation["model"] == {**base["model"], "schedule": "hand"} and base["model"]["hidden_dim"] == 64
+    assert {name: ablation[name] for name in ablation if name != "model"} == {
+        name: base[name] for name in base if name != "model"
+    }
+    own = {"training": {"epochs": 3}}
+    config = load(changed(generators__crysbfn_hand_schedule__datasets={"demo": own}))
+    assert config.generator("demo", "crysbfn_hand_schedule")["training"]["epochs"] == 3
+
+
+def test_an_ablation_is_trained_where_its_base_has_given_weights():
+    config = load(changed(generators__crysbfn__weights="mine.safetensors"))
+    assert config.generator("demo", "crysbfn_hand_schedule")["weights"] is None
+
+
+def test_ablations_stand_aside_and_say_what_they_change():
+    config = load(RAW)
+    assert config.generators_of("demo") == ["crysbfn"]
+    assert config.ablations_of("demo") == {
+        "crysbfn": "",
+        "crysbfn_without_entropy": "model.entropy_conditioning=False",
+        "crysbfn_hand_schedule": "model.schedule=hand",
+        "crysbfn_euclidean": "model.coordinates=euclidean",
+        "crysbfn_iterated": "model.flow_simulation=iterated",
+    }
+
+
+def test_a_chemical_system_is_read():
+    sampling = load(changed(generators__crysbfn__sampling__chemical_system="Li-Fe-O")).generator("demo", "crysbfn")
+    assert sampling["sampling"]["chemical_system"] == ["Li", "Fe", "O"]
 
 
 def test_the_committed_schema_is_in_step():

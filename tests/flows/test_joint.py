@@ -18,7 +18,7 @@ def joint_flow(num_steps=10):
         {
             "lattice": GaussianFlow(num_steps, 0.03, shape=(3, 3)),
             "frac_coords": VonMisesFlow(accuracy_schedule("official", num_steps, 1000.0), shape=(3,)),
-            "atom_types": CategoricalFlow(num_steps, 3.0, 4),
+            "atom_types": CategoricalFlow(num_steps, 10.0, 4),
         }
     )
 

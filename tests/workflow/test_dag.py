@@ -67,6 +67,45 @@ def test_runs_stand_side_by_side(project):
     ]
 
 
+def predicting(project):
+    project.configure(lambda config: config["generators"]["crysbfn"].update(tasks=["structure_prediction"]))
+    return project
+
+
+def test_match_rates(project):
+    """Structures of the test compositions are predicted, and the test crystals matched as the control."""
+    planned = predicting(project).jobs("results/demo/match_rate.csv")
+    chain = {"accuracy_schedule", "niggli", "train", "sample", "reference", "match", "match_rate"}
+    assert {rule for rule, _ in planned} == chain
+    matched = [outputs[0] for rule, outputs in planned if rule == "match"]
+    assert sorted(matched) == [
+        "results/demo/crysbfn/structure_prediction/matches.csv",
+        "results/demo/reference/test/matches.csv",
+    ]
+
+
+def test_numbers_of_steps_share_one_training(project):
+    planned = predicting(project).jobs("results/demo/nfe.csv", "results/demo/nfe.svg")
+    assert [rule for rule, _ in planned].count("train") == 1
+    sampled = [outputs[0] for rule, outputs in planned if rule == "sample_in_steps"]
+    folder = "results/demo/crysbfn/structure_prediction"
+    assert sorted(sampled) == sorted(f"{folder}/{steps}_steps/samples.parquet" for steps in (10, 50, 100, 500))
+
+
+def test_ablations_are_trained_beside_their_base(project):
+    """The demo does not run them, and they need no task of their own."""
+    planned = project.jobs("results/demo/ablations.csv")
+    trained = [outputs[0].split("/")[2:4] for rule, outputs in planned if rule == "train"]
+    names = ("crysbfn", "crysbfn_without_entropy", "crysbfn_hand_schedule", "crysbfn_euclidean", "crysbfn_iterated")
+    assert sorted(trained) == sorted([name, "structure_prediction"] for name in names)
+
+
+def test_predicted_structures_are_relaxed_and_judged_like_generated_ones(project):
+    planned = predicting(project).jobs("results/demo/sun.csv")
+    paths = [path for _, outputs in planned for path in outputs]
+    assert "results/demo/crysbfn/structure_prediction/chgnet/sun_crystals.csv" in paths
+
+
 def test_a_second_opinion_has_its_own_relaxer_and_hull(project):
     def add(config):
         config["relaxers"]["chgnet"]["second_opinion"] = "chgnet_papers"

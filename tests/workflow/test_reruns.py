@@ -101,7 +101,12 @@ CHANGES = {
         RELAXING | HULL,
         None,
     ),
-    "code of a flow": (append("src/sunflow/flows/torus.py", "\nNEW = 1\n"), TRAINING | {"accuracy_schedule"}, None),
+    "code of a flow": (append("src/sunflow/flows/torus.py", "\nNEW = 1\n"), TRAINING, None),
+    "code of a distribution": (
+        append("src/sunflow/flows/von_mises.py", "\nNEW = 1\n"),
+        TRAINING | {"accuracy_schedule"},
+        None,
+    ),
     "code of one generator": (append("src/sunflow/generators/twin.py", "\nNEW = 1\n"), TRAINING, "twin"),
     "code of the relaxer": (
         append("src/sunflow/relaxation/relaxer.py", "\nNEW = 1\n"),

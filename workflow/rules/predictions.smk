@@ -1,13 +1,3 @@
-MATCH = (
-    "python -m sunflow.stages.match --samples {input.samples} --test {input.test} --threads {threads}"
-    " --output {output} > {log} 2>&1"
-)
-MATCH_RATE = (
-    "python -m sunflow.stages.match_rate --rows {params.rows:q} --matches {input.matches} --times {input.times}"
-    " --output {output.table}"
-)
-
-
 rule match:
     input:
         samples="results/{dataset}/{generator}/{task}/samples.parquet",
@@ -28,7 +18,8 @@ rule match:
         code=code_of("match"),
         versions=pinned("pymatgen", "pymatgen-core", "smact"),
     shell:
-        MATCH
+        "python -m sunflow.stages.match --samples {input.samples} --test {input.test} --threads {threads}"
+        " --output {output} > {log} 2>&1"
 
 
 use rule match as match_in_steps with:
@@ -68,7 +59,8 @@ rule match_rate:
         rows=lambda wildcards: as_json(predicted(wildcards.dataset)),
         code=code_of("match_rate"),
     shell:
-        MATCH_RATE + " > {log} 2>&1"
+        "python -m sunflow.stages.match_rate --rows {params.rows:q} --matches {input.matches} --times {input.times}"
+        " --output {output.table} > {log} 2>&1"
 
 
 use rule match_rate as ablations with:
@@ -122,4 +114,5 @@ rule nfe:
         rows=lambda wildcards: as_json(predicted_in_steps(wildcards.dataset)),
         code=code_of("match_rate"),
     shell:
-        MATCH_RATE + " --output-plot {output.plot} > {log} 2>&1"
+        "python -m sunflow.stages.match_rate --rows {params.rows:q} --matches {input.matches} --times {input.times}"
+        " --output {output.table} --output-plot {output.plot} > {log} 2>&1"

@@ -11,9 +11,6 @@ from sunflow.flows.concentration_law import ConcentrationParticles
 from sunflow.flows.root_finding import bisect, positive_root
 from sunflow.flows.von_mises import bessel_ratio, entropy
 
-NUM_NODES = 128
-NODES, WEIGHTS = (torch.from_numpy(values) for values in np.polynomial.legendre.leggauss(NUM_NODES))
-
 
 def target_entropies(num_steps: int, final_accuracy: float) -> Float[Tensor, " steps"]:
     """The straight line from the uniform belief to that of concentration β₁, in nats (CrysBFN, eq. 56)."""
@@ -71,13 +68,20 @@ def universal_accuracies(num_steps: int, final_accuracy: float) -> Float[Tensor,
     )
 
 
+def _nodes(count: int) -> tuple[Float[Tensor, " nodes"], Float[Tensor, " nodes"]]:
+    """Nodes in [0, 1] and weights of Gauss–Legendre quadrature."""
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return torch.from_numpy((nodes + 1) / 2), torch.from_numpy(weights)
+
+
 def _entropy_of_total(total: Float[Tensor, " steps"]) -> Float[Tensor, " steps"]:
     """E[H(|z|)] for z ~ N((S, 0), S·1): |z| has the Rice density c/S exp(−(c − S)²/2S) i0e(c)."""
+    nodes, weights = _nodes(64)
     total = total.clamp(min=1e-12)[:, None]
     low, high = (total - 9 * torch.sqrt(total)).clamp(min=0), total + 9 * torch.sqrt(total)
-    concentration = low + (high - low) * (NODES + 1) / 2
+    concentration = low + (high - low) * nodes
     density = concentration * torch.exp(-((concentration - total) ** 2) / (2 * total))
-    density = WEIGHTS * density * torch.special.i0e(concentration)
+    density = weights * density * torch.special.i0e(concentration)
     return (density * entropy(concentration)).sum(-1) / density.sum(-1)
 
 
@@ -85,9 +89,10 @@ def _expected_concentration(
     before: Float[Tensor, " steps"], accuracy: Float[Tensor, " steps"]
 ) -> Float[Tensor, " steps"]:
     """E|c + α·exp(iδ)| for δ ~ vM(0, α), by Gauss–Legendre quadrature over twelve standard deviations."""
+    nodes, weights = _nodes(128)
     reach = (12 / torch.sqrt(accuracy)).clamp(max=math.pi)[:, None]
-    half_sine = torch.sin(reach * (NODES + 1) / 4) ** 2
+    half_sine = torch.sin(reach * nodes / 2) ** 2
     accuracy, before = accuracy[:, None], before[:, None]
-    density = WEIGHTS * torch.exp(-2 * accuracy * half_sine)
+    density = weights * torch.exp(-2 * accuracy * half_sine)
     concentration = torch.sqrt((before + accuracy) ** 2 - 4 * before * accuracy * half_sine)
     return (density * concentration).sum(-1) / density.sum(-1)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from sunflow.atomic import write_text
@@ -26,8 +25,8 @@ def accuracy_schedule(kind: str, num_steps: int, final_accuracy: float, output: 
         "target_concentration": target_concentrations(num_steps, final_accuracy),
         "expected_entropy": expected_entropies(accuracies).round(decimals=4),
     }
-    table = pd.DataFrame({name: values.numpy() for name, values in columns.items()})
-    write_text(output, table.to_csv(index=False))
+    rows = [columns, *zip(*(values.tolist() for values in columns.values()), strict=True)]
+    write_text(output, "".join(",".join(map(str, row)) + "\n" for row in rows))
 
 
 if __name__ == "__main__":
