@@ -16,6 +16,7 @@ include: "workflow/rules/inputs.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/generators.smk"
 include: "workflow/rules/predictions.smk"
+include: "workflow/rules/trajectory.smk"
 include: "workflow/rules/stability.smk"
 include: "workflow/rules/report.smk"
 

@@ -165,6 +165,18 @@ def test_weights_are_all_that_a_trained_generator_is(kind, task, make, statistic
     torch.testing.assert_close(vars(made[0]), vars(made[1]), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("kind, task, sampler", ALL)
+def test_prepared_for_sampling_it_makes_the_same_crystals(kind, task, sampler, make, statistics):
+    generator, condition = make(kind, task), given(task, statistics)
+    made = generator.sample(condition, SEEDS, sampler)
+    generator.prepare_sampling()
+    again = generator.sample(condition, SEEDS, sampler)
+    torch.testing.assert_close(again.lattice, made.lattice, rtol=1e-3, atol=1e-3)
+    apart = again.frac_coords - made.frac_coords
+    assert (apart - apart.round()).abs().max() < 1e-3
+    assert torch.equal(again.atomic_numbers, made.atomic_numbers)
+
+
 @pytest.mark.parametrize("kind, task", KINDS_AND_TASKS)
 def test_mistakes_are_named(kind, task, make, statistics):
     generator, condition, sampler = make(kind, task), given(task, statistics), SMALL[kind]["samplers"][0]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -69,7 +70,7 @@ def verdict(crystal, above):
 def make(tmp_path):
     """A function that renders a page for these crystals per row, as (crystal, energy above hull)."""
 
-    def run(*groups, control=CONTROL_MEASURES, opinion=None):
+    def run(*groups, control=CONTROL_MEASURES, opinion=None, trajectories=()):
         table = []
         for row, group in zip(ROWS, groups, strict=True):
             name = row["generator"]
@@ -91,6 +92,8 @@ def make(tmp_path):
             [tmp_path / "crysbfn.parquet", tmp_path / "reference.parquet"],
             [tmp_path / "curve.csv"],
             ["crysbfn"],
+            list(trajectories),
+            ["crysbfn"] * len(trajectories),
             [tmp_path / "quality.csv"],
             tmp_path / "summary.csv",
             tmp_path / "provenance.json",
@@ -137,6 +140,50 @@ def test_a_second_opinion_has_a_column_of_its_own(make):
     assert "by tensornet" in page
 
 
+@pytest.fixture
+def write_trajectory(tmp_path):
+    """A function that writes a trajectory of crystal 000000 in so many of ten steps."""
+
+    def write(num_frames, **told):
+        frames = [
+            replace(crystal(f"000000_step_{step}"), properties={"step": step, "time": (step - 1) / 10})
+            for step in range(11 - num_frames, 11)
+        ]
+        path = tmp_path / "trajectory.parquet"
+        write_crystals(path, frames, {"sample_id": "000000", "num_steps": 10, "difference": "", **told})
+        return [path]
+
+    return write
+
+
+def test_plays_the_trajectory_of_a_crystal(make, write_trajectory):
+    page = make(GOOD, CONTROL, trajectories=write_trajectory(3))
+    assert page.count("<figure") == 3
+    for shown in ("How a crystal comes to be", "crystal 000000, NaN", "3 of 10 steps", "−0.0100 eV/atom", "no atom"):
+        assert shown in page
+    assert re.search(r'<input type="range" min="0" max="2" value="2" aria-label="[^"]+">', page)
+    assert "unlike the sample" not in page
+    (player,) = json.loads(re.search(r'id="players">(.*?)</script>', page)[1])
+    assert [frame["step"] for frame in player["frames"]] == [8, 9, 10]
+
+
+def test_a_trajectory_that_is_not_quite_the_samples_says_so(make, write_trajectory):
+    page = make(GOOD, CONTROL, trajectories=write_trajectory(3, difference="<its atoms lie 0.1 Å elsewhere>"))
+    assert "unlike the sample" in page and "&lt;its atoms lie 0.1 Å elsewhere&gt;" in page
+
+
+def test_no_trajectory_and_one_without_frames(make, write_trajectory):
+    assert "How a crystal comes to be" not in make(GOOD, CONTROL)
+    page = make(GOOD, CONTROL, trajectories=write_trajectory(0))
+    assert "No estimate has finite numbers" in page and 'class="stage player"' not in page
+
+
+def test_other_crystals_are_no_trajectory(make, tmp_path):
+    write_crystals(tmp_path / "samples.parquet", [crystal("000000")])
+    with pytest.raises(StageError, match=r"samples\.parquet is no trajectory, without sample_id: make it again"):
+        make(GOOD, CONTROL, trajectories=[tmp_path / "samples.parquet"])
+
+
 def test_words_of_others_are_text(make):
     page = make([(crystal("000000", "failed", "<script>alert(1)</script>"), 0.0)], CONTROL)
     assert "<script>alert(1)</script>" not in page
@@ -156,6 +203,8 @@ def test_rows_that_do_not_belong_together_are_refused(make, tmp_path):
             tmp_path / "sun.csv",
             [tmp_path / "reference.csv", tmp_path / "crysbfn.csv"],
             [tmp_path / "crysbfn.parquet", tmp_path / "reference.parquet"],
+            [],
+            [],
             [],
             [],
             [tmp_path / "quality.csv"],

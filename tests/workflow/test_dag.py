@@ -18,7 +18,7 @@ CHAIN = {
     "train",
 }
 
-PAGE = {"hull_quality", "provenance", "report"}
+PAGE = {"hull_quality", "provenance", "report", "trajectory"}
 
 
 def rules(project, *arguments, **environment):

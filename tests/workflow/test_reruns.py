@@ -8,7 +8,7 @@ import pytest
 from conftest import Project
 
 TARGETS = ("results/demo/sun.csv", "results/demo/report.html")
-JUDGEMENT = {"sun", "sun_table", "provenance", "report"}
+JUDGEMENT = {"sun", "sun_table", "provenance", "trajectory", "report"}
 RELAXING = {"relax", "gather_relaxed", "energy_above_hull"} | JUDGEMENT
 HULL = {"reference_energies", "hull", "hull_quality"}
 SAMPLING = {"sample"} | RELAXING

@@ -302,3 +302,18 @@ def configuration_of(dataset):
 def report_settings(dataset):
     """What the page says besides its inputs."""
     return {"dataset": dataset, "rows": judged(dataset), "thresholds": thresholds()}
+
+
+def judged_first(wildcards):
+    """The verdicts on samples by the first relaxer of their dataset."""
+    relaxer = settings.relaxers_of(wildcards.dataset)[0]
+    return f"results/{wildcards.dataset}/{wildcards.generator}/{wildcards.task}/{relaxer}/sun_crystals.csv"
+
+
+def trajectories(wildcards):
+    """How one crystal of every generator came to be."""
+    return [
+        f"results/{wildcards.dataset}/{name}/generation/trajectory.parquet"
+        for name in settings.generators_of(wildcards.dataset)
+        if "generation" in settings.generators[name].tasks
+    ]

@@ -59,6 +59,7 @@ rule report:
         crystals=judged_files("{generator}/{task}/{relaxer}/sun_crystals.csv"),
         relaxed=judged_files("{generator}/{task}/{relaxer}/relaxed.parquet"),
         curves=trained("training_curve.csv"),
+        trajectories=trajectories,
         qualities=hull_qualities,
         summary="results/{dataset}/crystals/summary.csv",
         provenance="results/{dataset}/provenance.json",
@@ -88,11 +89,13 @@ rule report:
     params:
         settings=lambda wildcards: as_json(report_settings(wildcards.dataset)),
         curve_names=lambda wildcards, input: [path.split("/")[2] for path in input.curves],
+        trajectory_names=lambda wildcards, input: [path.split("/")[2] for path in input.trajectories],
         code=code_of("report"),
         templates=content_of("src/sunflow/report/*.jinja"),
     shell:
         "python -m sunflow.stages.report --settings {params.settings:q} --table {input.table}"
         " --crystals {input.crystals} --relaxed {input.relaxed} --curves {input.curves}"
-        " --curve-names {params.curve_names} --qualities {input.qualities}"
+        " --curve-names {params.curve_names} --trajectories {input.trajectories}"
+        " --trajectory-names {params.trajectory_names} --qualities {input.qualities}"
         " --summary {input.summary} --provenance {input.provenance}"
         " --output {output.page} --output-histogram {output.histogram} > {log} 2>&1"

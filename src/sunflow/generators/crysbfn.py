@@ -19,6 +19,7 @@ from sunflow.generators.generator import Condition, Generator
 from sunflow.networks.complete_graph import CompleteGraph
 from sunflow.networks.cspnet import CSPNet
 from sunflow.networks.embeddings import concentration_signal
+from sunflow.networks.tabulated_cspnet import TabulatedCSPNet
 
 #: How the next belief follows from the estimate: drawn afresh (the published code), or by Bayes' rule (algorithm 2).
 SAMPLERS = {"redraw": JointFlow.redraw, "bayes": JointFlow.update}
@@ -84,7 +85,7 @@ class CrysBFN(Generator):
         if task == "generation":
             fields["atom_types"] = CategoricalFlow(num_steps, type_accuracy, num_types, loss=type_loss)
         self.flow = JointFlow(fields)
-        self.network = CSPNet(num_types, hidden_dim, num_layers, num_frequencies, time_dim)
+        self.network: CSPNet | TabulatedCSPNet = CSPNet(num_types, hidden_dim, num_layers, num_frequencies, time_dim)
 
     atomic_numbers: Tensor
 
@@ -97,6 +98,10 @@ class CrysBFN(Generator):
         belief = _certain(x["atom_types"]) | self.flow.sample_flow(x, step - 1, rows, noise)
         x_hat = self.estimate(belief, (step - 1) / self.flow.num_steps, graph)
         return self.flow.loss(x, x_hat, step, rows, noise)
+
+    def prepare_sampling(self) -> None:
+        """Tabulate what the network computes of angles; training ends here."""
+        self.network = TabulatedCSPNet(self.network)
 
     def sample(self, condition: Condition, seeds: Sequence[int], sampler: str = "redraw") -> CrystalBatch:
         """New crystals (algorithm 2), one per seed; the errors are those of `trajectory`."""

@@ -73,6 +73,9 @@ class Generator(nn.Module, ABC):
     def sample(self, condition: Condition, seeds: Sequence[int], sampler: str) -> CrystalBatch:
         """The crystals at the end of the trajectory."""
 
+    def prepare_sampling(self) -> None:
+        """Make sampling faster, now that the weights are what they will be; training ends here."""
+
     def check(self, condition: Condition, seeds: Sequence[int]) -> None:
         """Raise a ValueError unless the condition goes with the task and the seeds."""
         if len(seeds) != len(condition):

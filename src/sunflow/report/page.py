@@ -15,6 +15,7 @@ from sunflow.report.definitions import CITATIONS, COLUMNS, HULLS
 from sunflow.report.periodic_table import cells
 from sunflow.report.rows import DEMONSTRATION_BELOW, Row
 from sunflow.report.sunflower import crystals_per_seed, seeds
+from sunflow.report.trajectory_view import Trajectory, trajectory_view
 
 Measures = dict[Hashable, dict[str, Any]]
 """Name of a measure → its value, the ends of its interval and the number it is of."""
@@ -37,6 +38,7 @@ def render(
     stable: float,
     metastable: float,
     curves: dict[str, pd.DataFrame],
+    trajectories: list[Trajectory],
     qualities: dict[str, Measures],
     summary: pd.DataFrame,
     provenance: dict[str, Any],
@@ -49,6 +51,7 @@ def render(
         stable: Threshold in eV/atom.
         metastable: Threshold in eV/atom.
         curves: Training curve of every trained generator, by its name.
+        trajectories: How one crystal of each generator came to be.
         qualities: How far the hull of each relaxer can be trusted, by its name.
         summary: What was kept and dropped of the dataset, one line per split.
         provenance: The content of provenance.json.
@@ -78,6 +81,8 @@ def render(
             funnel=counts.funnel(rows, stable, metastable),
             candidates=candidates,
             views=[candidate["view"] for found in candidates.values() for candidate in found],
+            trajectories=[(trajectory, verdict(rows, trajectory)) for trajectory in trajectories],
+            players=[trajectory_view(trajectory.frames) if trajectory.frames else None for trajectory in trajectories],
             charts=_charts(rows, stable, metastable, curves),
             curve_names=list(curves),
             qualities=qualities,
@@ -93,6 +98,15 @@ def render(
             plotly_js=Markup(get_plotlyjs()),
         )
     )
+
+
+def verdict(rows: list[Row], trajectory: Trajectory) -> dict[Hashable, Any]:
+    """The line of the crystal in the table that the crystal was chosen by; empty where it is not in it."""
+    for row in rows:
+        if row.record["generator"] == trajectory.generator and row.record["task"] == "generation":
+            lines = row.crystals[row.crystals["crystal_id"].eq(trajectory.sample_id)].astype(object)
+            return next(iter(lines.to_dict("records")), {})
+    return {}
 
 
 def _charts(

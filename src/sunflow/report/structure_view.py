@@ -86,11 +86,15 @@ def _nearest_distances(lattice: np.ndarray, frac_coords: np.ndarray) -> np.ndarr
     return np.where(distances > 1e-3, distances, np.inf).min(axis=1)
 
 
-def _element(atomic_number: int, positions: np.ndarray) -> dict[str, Any]:
+def look(atomic_number: int) -> dict[str, Any]:
+    """The colour of an element and the radius in Å that it is drawn with."""
     red, green, blue = (round(255 * float(part)) for part in jmol_colors[atomic_number])
     return {
-        "symbol": Element.from_Z(int(atomic_number)).symbol,
         "color": f"#{red:02x}{green:02x}{blue:02x}",
         "radius": round(0.42 * float(covalent_radii[atomic_number]), 3),
-        "positions": positions.round(3).tolist(),
     }
+
+
+def _element(atomic_number: int, positions: np.ndarray) -> dict[str, Any]:
+    symbol = Element.from_Z(atomic_number).symbol
+    return {"symbol": symbol, **look(atomic_number), "positions": positions.round(3).tolist()}

@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 
 from sunflow.atomic import atomic_path, write_text
-from sunflow.crystals.files import read_crystals
+from sunflow.crystals.files import read_crystals, read_metadata
 from sunflow.report.histogram import write_histogram
 from sunflow.report.page import Measures, render
 from sunflow.report.rows import Row, assemble
+from sunflow.report.trajectory_view import Trajectory
 from sunflow.stages.command import StageError, run
 
 ROW_NAMES = ("generator", "task", "relaxer", "hull")
@@ -26,6 +27,8 @@ def report(
     relaxed: list[Path],
     curves: list[Path],
     curve_names: list[str],
+    trajectories: list[Path],
+    trajectory_names: list[str],
     qualities: list[Path],
     summary: Path,
     provenance: Path,
@@ -36,7 +39,8 @@ def report(
 
     `settings` holds `dataset`, `rows` (generator, task, relaxer, hull; in the order of `table`, `crystals` and
     `relaxed`) and `thresholds` (stable, metastable; eV/atom). `curves` are the training curves of `curve_names`,
-    and `qualities` measure the hull of every relaxer, in the order in which the rows first name them.
+    `trajectories` belong to the generators `trajectory_names`, and `qualities` measure the hull of every relaxer, in
+    the order in which the rows first name them.
     """
     rows = read_rows(settings["rows"], table, crystals, relaxed)
     thresholds: dict[str, float] = settings["thresholds"]
@@ -45,6 +49,7 @@ def report(
         rows,
         **thresholds,
         curves={name: pd.read_csv(path) for name, path in zip(curve_names, curves, strict=True)},
+        trajectories=[read_trajectory(*pair) for pair in zip(trajectory_names, trajectories, strict=True)],
         qualities=read_qualities(settings["rows"], qualities),
         summary=pd.read_csv(summary, dtype=str, keep_default_na=False),
         provenance=json.loads(provenance.read_text(encoding="utf-8")),
@@ -79,6 +84,23 @@ def read_qualities(names: list[dict[str, Any]], paths: list[Path]) -> dict[str, 
     relaxers = dict.fromkeys(row["relaxer"] for row in names)
     tables = [pd.read_csv(path).set_index("measure").to_dict("index") for path in paths]
     return dict(zip(relaxers, tables, strict=True))
+
+
+def read_trajectory(generator: str, path: Path) -> Trajectory:
+    """How a crystal of this generator came to be.
+
+    Raises:
+        StageError: The file is something else.
+    """
+    told = read_metadata(path)
+    frames = read_crystals(path)
+    missing = [name for name in ("sample_id", "num_steps", "difference") if name not in told]
+    missing += [name for frame in frames for name in ("step", "time") if name not in frame.properties]
+    if missing:
+        raise StageError(
+            f"{path} is no trajectory, without {missing[0]}: make it again (snakemake --forcerun trajectory)"
+        )
+    return Trajectory(generator, told["sample_id"], told["num_steps"], told["difference"], frames)
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -93,7 +93,9 @@ class Trained:
         except (WeightsError, ValueError) as error:
             raise StageError(str(error)) from error
         device = choose_device()
-        return cls(generator.to(device), description, device)
+        generator = generator.to(device)
+        generator.prepare_sampling()
+        return cls(generator, description, device)
 
     def sampling(self, settings: dict[str, Any], journal: Journal) -> Sampling:
         """How crystals are sampled with it."""
