@@ -12,6 +12,8 @@ def test_every_ordered_pair_of_a_crystal_is_an_edge_once(sizes):
         expected += [(first + i, first + j) for i in range(size) for j in range(size)]
         first += size
     assert list(zip(graph.receiver.tolist(), graph.sender.tolist(), strict=True)) == expected
+    pairs = list(zip(graph.first.tolist(), graph.second.tolist(), strict=True))
+    assert pairs == [(i, j) for i, j in expected if i < j]
     assert graph.crystal_of_atom.tolist() == [index for index, size in enumerate(sizes) for _ in range(size)]
 
 
@@ -20,7 +22,8 @@ def test_means_are_those_of_a_loop():
     generator = torch.Generator().manual_seed(0)
     message = torch.randn(len(graph.receiver), 5, generator=generator)
     value = torch.randn(8, 5, generator=generator)
+    total = torch.stack([message[graph.receiver == atom].sum(0) for atom in range(8)])
     heard = torch.stack([message[graph.receiver == atom].mean(0) for atom in range(8)])
-    torch.testing.assert_close(graph.mean_of_messages(message), heard)
+    torch.testing.assert_close(graph.per_neighbor(total), heard)
     pooled = torch.stack([value[graph.crystal_of_atom == crystal].mean(0) for crystal in range(3)])
     torch.testing.assert_close(graph.mean_of_atoms(value), pooled)

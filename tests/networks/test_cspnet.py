@@ -3,38 +3,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from plain_cspnet import NUM_TYPES, SIZES, inputs, plain_output, run
 
-from sunflow.networks.complete_graph import CompleteGraph
-from sunflow.networks.cspnet import CSPNet
-
-SIZES = [3, 1, 5, 52]
-NUM_TYPES = 4
+from sunflow.networks import messages
+from sunflow.networks.cspnet import CSPNet, CSPNetOutput
 
 
 @pytest.fixture
 def network():
     torch.manual_seed(0)
     return CSPNet(NUM_TYPES, hidden_dim=32, num_layers=3, num_frequencies=8, time_dim=16).double()
-
-
-def inputs(sizes, num_types=NUM_TYPES, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    atoms, crystals = sum(sizes), len(sizes)
-
-    def rand(*shape):
-        return torch.rand(*shape, generator=generator, dtype=torch.float64)
-
-    return {
-        "types": 2 * torch.softmax(rand(atoms, num_types), -1) - 1,
-        "angles": 2 * math.pi * (rand(atoms, 3) - 0.5),
-        "signal": rand(atoms, 3),
-        "lattice": 2 * rand(crystals, 3, 3) - 1,
-        "time": rand(crystals),
-    }
-
-
-def run(network, given, sizes=SIZES):
-    return network(**given, graph=CompleteGraph.of(torch.tensor(sizes)))
 
 
 @pytest.mark.parametrize("num_types, expected", [(89, 12_271_193), (56, 12_237_368), (1, 12_180_993)])
@@ -44,18 +22,97 @@ def test_size_is_the_papers(num_types, expected):
     assert sum(parameter.numel() for parameter in network.parameters()) == expected
 
 
-def test_split_layers_equal_the_plain_network(monkeypatch):
+def test_blocks_of_pairs_equal_the_plain_network(monkeypatch):
+    monkeypatch.setattr(messages, "EDGES_AT_ONCE", 100)
+    torch.manual_seed(1)
+    network = CSPNet(NUM_TYPES, hidden_dim=48, num_layers=3, num_frequencies=16, time_dim=16).double()
+    given = inputs(SIZES)
+    leaves = [*network.parameters(), given["angles"].requires_grad_(), given["lattice"].requires_grad_()]
+    ours, plain = run(network, given), plain_output(network, given, SIZES)
+    torch.testing.assert_close(tuple(ours), tuple(plain))
+    sums = [sum((part * part).sum() for part in output) for output in (ours, plain)]
+    torch.testing.assert_close(*(torch.autograd.grad(total, leaves) for total in sums), rtol=1e-6, atol=1e-9)
+
+
+def test_the_networks_of_the_benchmark_agree(monkeypatch):
+    pytest.importorskip("torch_geometric")
     monkeypatch.syspath_prepend(Path(__file__).parents[2])
     from bench.reference_cspnet import PlainCSPNet
 
     torch.manual_seed(1)
     network = CSPNet(NUM_TYPES, hidden_dim=48, num_layers=3, num_frequencies=128, time_dim=128).double()
     given = inputs(SIZES)
-    ours, plain = run(network, given), PlainCSPNet(network)(**given, num_atoms=torch.tensor(SIZES))
-    torch.testing.assert_close(tuple(ours), tuple(plain), rtol=1e-6, atol=1e-9)
-    sums = [sum((part * part).sum() for part in output) for output in (ours, plain)]
-    gradients = [torch.autograd.grad(total, list(network.parameters())) for total in sums]
-    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(
+        tuple(run(PlainCSPNet(network), given)), tuple(run(network, given)), rtol=1e-6, atol=1e-9
+    )
+
+
+def test_gradients_agree_with_differences():
+    torch.manual_seed(1)
+    network = CSPNet(2, hidden_dim=4, num_layers=2, num_frequencies=3, time_dim=4).double()
+    given = {name: value.requires_grad_() for name, value in inputs([3, 1, 2], num_types=2).items()}
+
+    def outputs(*values):
+        return tuple(run(network, dict(zip(given, values, strict=True)), [3, 1, 2]))
+
+    assert torch.autograd.gradcheck(outputs, tuple(given.values()))
+
+
+@pytest.mark.parametrize("sizes", [[1], [52], [1, 1], [2, 1, 20]])
+@pytest.mark.parametrize("part", CSPNetOutput._fields)
+def test_gradients_of_every_output_are_finite(network, sizes, part):
+    given = inputs(sizes)
+    (getattr(run(network, given, sizes), part) ** 2).sum().backward()
+    gradients = [each.grad for each in network.parameters() if each.grad is not None]
+    assert gradients and all(gradient.isfinite().all() for gradient in gradients)
+
+
+def test_a_single_element_needs_no_types():
+    network = CSPNet(1, hidden_dim=16, num_layers=2, num_frequencies=4, time_dim=8).double()
+    output = run(network, inputs(SIZES, num_types=1))
+    assert output.type_logits.shape == (61, 1)
+    assert all(part.isfinite().all() for part in output)
+
+
+def test_the_same_numbers_in_every_run(network):
+    given = {name: value.float() for name, value in inputs(SIZES).items()}
+    network = network.float()
+
+    def gradients():
+        return torch.autograd.grad(sum((part**2).sum() for part in run(network, given)), list(network.parameters()))
+
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert all(torch.equal(*pair) for pair in zip(gradients(), gradients(), strict=True))
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def test_weights_keep_their_names():
+    with torch.device("meta"):
+        network = CSPNet(NUM_TYPES, hidden_dim=8, num_layers=1, num_frequencies=2, time_dim=4)
+    assert {name: tuple(value.shape) for name, value in network.state_dict().items()} == {
+        "type_embedding.weight": (8, 4),
+        "type_embedding.bias": (8,),
+        "atom_embedding.weight": (8, 15),
+        "atom_embedding.bias": (8,),
+        "layers.0.norm.weight": (8,),
+        "layers.0.norm.bias": (8,),
+        "layers.0.message_in.weight": (8, 37),
+        "layers.0.message_in.bias": (8,),
+        "layers.0.message_out.weight": (8, 8),
+        "layers.0.message_out.bias": (8,),
+        "layers.0.update_in.weight": (8, 16),
+        "layers.0.update_in.bias": (8,),
+        "layers.0.update_out.weight": (8, 8),
+        "layers.0.update_out.bias": (8,),
+        "norm.weight": (8,),
+        "norm.bias": (8,),
+        "displacement_head.weight": (3, 8),
+        "lattice_head.weight": (9, 8),
+        "type_head.weight": (4, 8),
+        "type_head.bias": (4,),
+    }
 
 
 def test_permuting_atoms_permutes_the_output(network):
