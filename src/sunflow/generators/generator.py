@@ -61,8 +61,8 @@ class Generator(nn.Module, ABC):
     def trajectory(self, condition: Condition, seeds: Sequence[int], sampler: str) -> Iterator[CrystalBatch]:
         """What the generator believes the crystals to be, step by step, and at last the crystals themselves.
 
-        One crystal per seed, with coordinates in [0, 1); it does not depend on the others of its batch. A crystal that
-        went wrong has a lattice or coordinates that are not finite.
+        One crystal per seed, with coordinates in [0, 1); but for rounding it does not depend on the others of
+        its batch. A crystal that went wrong has a lattice or coordinates that are not finite.
 
         Raises:
             ValueError: The sampler is unknown, there are not as many seeds as crystals, or the condition does not go

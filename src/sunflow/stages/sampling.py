@@ -22,7 +22,10 @@ MAX_TRIES = 20
 
 @dataclass
 class Sampling:
-    """The batches of one sampling; a crystal depends on the seed and its request, whatever batch it is in.
+    """The batches of one sampling; a crystal depends on the seed and its request.
+
+    On its batch it depends by rounding alone, which the sampler `redraw` magnifies over its steps: the same seed gives
+    the same crystals at the same batch size.
 
     Attributes:
         settings: `batch_size`, `sampler`, `seed`.
