@@ -42,6 +42,16 @@ def test_alone_it_does_the_demo_and_its_report(project):
     assert all(path.startswith(("results/demo/", "results/accuracy_schedules/")) for path in paths)
 
 
+def test_several_gpus_share_a_training(project):
+    weights = "results/demo/crysbfn/generation/weights.safetensors"
+    shown = [
+        project.snakemake("--dry-run", "--printshellcmds", weights, *options).stdout
+        for options in ((), ("--resources", "gpu=4", "--set-resources", "train:gpu=4"))
+    ]
+    assert "python -m sunflow.stages.train" in shown[0] and "torch.distributed.run" not in shown[0]
+    assert "python -m torch.distributed.run --standalone --nproc-per-node 4 -m sunflow.stages.train" in shown[1]
+
+
 def test_slurm_profile(project):
     assert rules(project, "--workflow-profile", "profiles/slurm", "results/demo/sun.csv") >= CHAIN
 

@@ -46,10 +46,11 @@ rule train:
         runtime="24h",
     params:
         settings=lambda wildcards: as_json(training_settings(wildcards)),
+        python=lambda wildcards, resources: launcher(resources.gpu),
         code=code_of_generator("train"),
         versions=pinned("torch"),
     shell:
-        "python -m sunflow.stages.train --settings {params.settings:q} --train {input.train} --val {input.val}"
+        "{params.python} -m sunflow.stages.train --settings {params.settings:q} --train {input.train} --val {input.val}"
         " --accuracy-schedule {input.accuracy_schedule} --output {output.weights}"
         " --output-description {output.description} --output-curve {output.curve} > {log} 2>&1"
 

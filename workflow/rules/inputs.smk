@@ -39,6 +39,12 @@ def training_settings(wildcards):
     return {"task": wildcards.task, **{name: section[name] for name in ("kind", "model", "training", "seed")}}
 
 
+def launcher(num_gpus):
+    """What starts a training: Python, or one process per GPU."""
+    joined = f" -m torch.distributed.run --standalone --nproc-per-node {num_gpus}"
+    return "python" + (joined if num_gpus > 1 else "")
+
+
 SETTINGS_OF_TASK = {
     "generation": ("sampling", ("num_crystals", "elements", "chemical_system")),
     "structure_prediction": ("prediction", ("num_compositions", "num_candidates")),
