@@ -19,6 +19,19 @@ demo: setup ## The whole pipeline on the embedded dataset: results/demo/sun.csv 
 test: setup ## All tests
 	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadfile
 
+.PHONY: bench
+bench: setup ## The CPU figures of the generator in bench/README.md, on one thread, in under ten minutes
+	if ! python -c 'import torch_geometric' 2> /dev/null; then \
+	  if command -v uv > /dev/null; then \
+	    uv pip install --python .venv/bin/python --constraint constraints.txt --editable ".[bench]"; \
+	  else \
+	    .venv/bin/python -m pip install --progress-bar off --constraint constraints.txt --editable ".[bench]"; \
+	  fi; \
+	fi
+	for figure in network training flow sampling memory; do \
+	  echo "== $$figure"; OMP_NUM_THREADS=1 python -m bench $$figure --repeats 3; \
+	done
+
 .PHONY: lint
 lint: setup ## ruff, mypy, snakefmt and snakemake --lint
 	ruff check .

@@ -7,16 +7,26 @@ from pathlib import Path
 
 import torch
 
+from bench.epoch import epoch
 from bench.flow import flow
+from bench.generation import generation
 from bench.hull import hull
+from bench.memory import memory
 from bench.network import network
 from bench.potential import potential
 from bench.relaxation import relaxation
+from bench.sampling import sampling
 from bench.scaling import scaling
+from bench.training import training
 
 FIGURES: dict[str, tuple[Callable[..., None], list[str]]] = {
     "network": (network, ["repeats"]),
+    "training": (training, ["repeats"]),
     "flow": (flow, ["repeats"]),
+    "sampling": (sampling, []),
+    "memory": (memory, []),
+    "epoch": (epoch, ["crystals", "device"]),
+    "generation": (generation, ["crystals", "device"]),
     "hull": (hull, ["repeats", "table"]),
     "potential": (potential, ["repeats", "mirror", "crystals"]),
     "relaxation": (relaxation, ["mirror", "crystals", "device"]),
@@ -35,8 +45,10 @@ if __name__ == "__main__":
         default=os.environ.get("SUNFLOW_MIRROR") or None,
         help="potential, relaxation, scaling: folder with mp_20/test.csv and generated/*.npz (default SUNFLOW_MIRROR)",
     )
-    parser.add_argument("--crystals", type=int, help="potential, relaxation, scaling: how many")
-    parser.add_argument("--device", help="relaxation: cpu (default), or cuda, where wall time is measured")
+    parser.add_argument("--crystals", type=int, help="potential, relaxation, scaling, epoch, generation: how many")
+    parser.add_argument(
+        "--device", help="relaxation, epoch, generation: cpu (default), or cuda, where wall time is measured"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, one thread of {os.cpu_count()}, CPU time of the process")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from plain_cspnet import NUM_TYPES, SIZES, inputs, plain_output, run
 
-from sunflow.networks import messages
+from sunflow.networks import cspnet
 from sunflow.networks.cspnet import CSPNet, CSPNetOutput
 
 
@@ -23,7 +23,7 @@ def test_size_is_the_papers(num_types, expected):
 
 
 def test_blocks_of_pairs_equal_the_plain_network(monkeypatch):
-    monkeypatch.setattr(messages, "EDGES_AT_ONCE", 100)
+    monkeypatch.setattr(cspnet, "PAIRS_AT_ONCE", 50)
     torch.manual_seed(1)
     network = CSPNet(NUM_TYPES, hidden_dim=48, num_layers=3, num_frequencies=16, time_dim=16).double()
     given = inputs(SIZES)

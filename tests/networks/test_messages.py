@@ -3,7 +3,6 @@ import torch
 from torch import nn
 from torch.nn.functional import silu
 
-from sunflow.networks import messages
 from sunflow.networks.messages import blocks, sum_of_messages
 
 
@@ -55,8 +54,7 @@ def test_gradients_agree_with_differences(given):
 
 
 @pytest.mark.parametrize("num_rows", [0, 1, 9, 10, 11])
-def test_blocks_hold_every_row_once(num_rows, monkeypatch):
-    monkeypatch.setattr(messages, "EDGES_AT_ONCE", 10)
-    for edges_per_row in (1, 2):
-        rows = [row for block in blocks(num_rows, torch.device("cpu"), edges_per_row) for row in range(num_rows)[block]]
-        assert rows == list(range(num_rows))
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_blocks_hold_every_row_once(num_rows, device):
+    rows = [row for block in blocks(num_rows, 5, torch.device(device)) for row in range(num_rows)[block]]
+    assert rows == list(range(num_rows))

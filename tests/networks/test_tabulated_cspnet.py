@@ -4,7 +4,7 @@ import pytest
 import torch
 from plain_cspnet import NUM_TYPES, SIZES, inputs, run
 
-from sunflow.networks import messages
+from sunflow.networks import tabulated_cspnet
 from sunflow.networks.complete_graph import CompleteGraph
 from sunflow.networks.cspnet import CSPNet
 from sunflow.networks.tabulated_cspnet import TabulatedCSPNet
@@ -27,7 +27,7 @@ def assert_agree(output, expected, tolerance=1e-3):
 @pytest.mark.parametrize("scale", [1.0, 10.0])
 @pytest.mark.parametrize("hidden_dim, num_frequencies", [(32, 8), (4, 1), (48, 128)])
 def test_agrees_with_the_network(scale, hidden_dim, num_frequencies, monkeypatch):
-    monkeypatch.setattr(messages, "EDGES_AT_ONCE", 1000)
+    monkeypatch.setattr(tabulated_cspnet, "EDGES_AT_ONCE", 1000)
     network, tabulated = networks(scale, hidden_dim, num_frequencies)
     given = inputs(SIZES)
     assert_agree(run(tabulated, given), run(network, given))

@@ -12,6 +12,8 @@ from sunflow.networks.complete_graph import CompleteGraph
 from sunflow.networks.embeddings import FourierFeatures, TimeEmbedding
 from sunflow.networks.messages import blocks, sum_of_messages
 
+PAIRS_AT_ONCE = 1024
+
 
 class CSPNetOutput(NamedTuple):
     """What the network says of a batch of crystals.
@@ -142,7 +144,8 @@ class CSPLayer(nn.Module):
         """The terms of an edge's first layer that depend on its receiver and cell, and on its sender."""
         receiver, sender, cell, _ = self.message_in.weight.split(self.parts, dim=1)
         of_cell = functional.linear(gram, cell, self.message_in.bias)
-        return functional.linear(normed, receiver) + of_cell[graph.crystal_of_atom], functional.linear(normed, sender)
+        of_receiver = functional.linear(normed, receiver) + of_cell.index_select(0, graph.crystal_of_atom)
+        return of_receiver, functional.linear(normed, sender)
 
     @property
     def fourier_weight(self) -> Float[Tensor, "hidden features"]:
@@ -159,7 +162,7 @@ class CSPLayer(nn.Module):
         """Receivers and first layer: of the edge of every atom with itself, then of both edges of all pairs."""
         of_sines, of_cosines = self.fourier_weight.to(of_sender.dtype).chunk(2, dim=1)
         yield torch.arange(len(of_sender), device=of_sender.device), of_receiver + of_sender + of_cosines.sum(1)
-        for block in blocks(len(fourier), fourier.device, edges_per_row=2):
+        for block in blocks(len(fourier), PAIRS_AT_ONCE, fourier.device):
             sines, cosines = fourier[block].chunk(2, dim=1)
             odd, even = functional.linear(sines, of_sines), functional.linear(cosines, of_cosines)
             first, second = graph.first[block], graph.second[block]

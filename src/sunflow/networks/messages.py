@@ -11,13 +11,10 @@ from torch.nn import functional
 
 silu_backward = torch.ops.aten.silu_backward
 
-#: Edges of a block on a CPU, as its caches like them. A GPU takes all edges at once.
-EDGES_AT_ONCE = 2048
 
-
-def blocks(num_rows: int, device: torch.device, edges_per_row: int = 1) -> list[slice]:
-    """All rows, in blocks to be worked on one after another."""
-    size = EDGES_AT_ONCE // edges_per_row if device.type == "cpu" else max(num_rows, 1)
+def blocks(num_rows: int, size: int, device: torch.device) -> list[slice]:
+    """All rows, in blocks of this size on a CPU, whose caches and memory like that; a GPU takes all at once."""
+    size = size if device.type == "cpu" else max(num_rows, 1)
     return [slice(start, start + size) for start in range(0, num_rows, size)]
 
 

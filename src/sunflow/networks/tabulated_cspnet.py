@@ -13,6 +13,8 @@ from sunflow.networks.cspnet import CSPLayer, CSPNet, CSPNetOutput, gram_of
 from sunflow.networks.embeddings import FourierFeatures
 from sunflow.networks.messages import blocks, sum_of_messages
 
+EDGES_AT_ONCE = 4096
+
 
 class TabulatedCSPNet(nn.Module):
     """A trained `CSPNet`, faster and without gradients.
@@ -75,7 +77,7 @@ def _first_layer(
     """Receivers and first layer of all edges; a bag is the sum of rows of a table."""
     of_atoms = torch.cat([of_receiver, of_sender])
     ends = torch.stack([graph.receiver, graph.sender + len(of_receiver)], -1)
-    for block in blocks(len(node), table.device):
+    for block in blocks(len(node), EDGES_AT_ONCE, table.device):
         first_layer = functional.embedding_bag(node[block], table, mode="sum", per_sample_weights=share[block])
         first_layer += functional.embedding_bag(ends[block], of_atoms, mode="sum")
         yield graph.receiver[block], first_layer.to(of_sender.dtype)

@@ -14,6 +14,7 @@ from sunflow.generators.generator import Generator
 from sunflow.generators.requests import Request, condition
 from sunflow.journal import Journal
 from sunflow.stages.command import StageError
+from sunflow.training.precision import Precision
 from sunflow.training.seeds import stream_seed
 
 MAX_TRIES = 20
@@ -77,7 +78,8 @@ class Sampling:
         seeds = [stream_seed(self.settings["seed"], each.stream + again, each.number) for each in requests]
         given = condition(requests, self.elements).to(self.device)
         try:
-            generated = self.generator.sample(given, seeds, self.settings["sampler"])
+            with Precision("auto", self.device).autocast():
+                generated = self.generator.sample(given, seeds, self.settings["sampler"])
         except torch.OutOfMemoryError as error:
             raise StageError(f"the GPU's memory is too small for sampling.batch_size: lower it ({error})") from error
         except ValueError as error:
