@@ -36,4 +36,5 @@ def test_there_and_back():
 
 def test_to_a_device_moves_every_tensor():
     moved = CrystalBatch.from_crystals(CRYSTALS).to("meta")
-    assert {tensor.device.type for tensor in vars(moved).values()} == {"meta"}
+    tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]
+    assert len(tensors) == 4 and {tensor.device.type for tensor in tensors} == {"meta"}

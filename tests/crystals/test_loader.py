@@ -19,13 +19,14 @@ def crystals():
 
 
 def names(loader, epoch, first=0):
-    return [(batch.lattice[:, 0, 0] - 1).int().tolist() for batch in loader.epoch(epoch, first)]
+    return [(share.crystals.lattice[:, 0, 0] - 1).int().tolist() for share in loader.epoch(epoch, first)]
 
 
 def test_every_crystal_once_with_its_own_atoms():
     loader = CrystalLoader(crystals(), 4, "cpu", shuffle_seed=5)
     seen = []
-    for batch in loader.epoch(1):
+    for share in loader.epoch(1):
+        batch = share.crystals
         own = batch.lattice[:, 0, 0].long()
         assert torch.equal(batch.num_atoms, 1 + (own - 1) % 3)
         assert torch.equal(batch.atomic_numbers, own[batch.crystal_of_atom])
@@ -55,3 +56,22 @@ def test_without_a_seed_the_order_is_the_file_s():
 def test_nothing_to_load():
     with pytest.raises(ValueError, match="no crystal"):
         CrystalLoader([], 4, "cpu")
+
+
+@pytest.mark.parametrize("num_processes", [1, 2, 3, 7])
+def test_processes_share_every_batch_equally(num_processes):
+    """Batches of 6 · processes crystals at most, in the order that one process would have, whatever is left over."""
+    made = [Crystal(f"{i}", np.eye(3) * (i + 1), np.zeros((1 + i % 3, 3)), np.ones(1 + i % 3, int)) for i in range(44)]
+    whole = CrystalLoader(made, 6 * num_processes, "cpu", shuffle_seed=5)
+    loaders = [CrystalLoader(made, 6, "cpu", 5, rank, num_processes) for rank in range(num_processes)]
+    assert {len(loader) for loader in loaders} == {len(whole)}
+    for batch, *shares in zip(whole.epoch(3), *(loader.epoch(3) for loader in loaders), strict=True):
+        counted = [share for share in shares if share.weight]
+        for name in ("lattice", "frac_coords", "atomic_numbers", "num_atoms"):
+            together = torch.cat([getattr(share.crystals, name) for share in counted])
+            assert torch.equal(together, getattr(batch.crystals, name)), name
+        assert torch.equal(torch.cat([share.places for share in counted]), batch.places)
+        sizes = [int(share.weight) * len(share.crystals) for share in shares]
+        assert max(sizes) - min(sizes) <= 1
+        assert {share.batch_size for share in shares} == {len(batch.crystals)}
+        assert all(len(share.crystals) > 0 for share in shares)

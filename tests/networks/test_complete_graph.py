@@ -27,3 +27,9 @@ def test_means_are_those_of_a_loop():
     torch.testing.assert_close(graph.per_neighbor(total), heard)
     pooled = torch.stack([value[graph.crystal_of_atom == crystal].mean(0) for crystal in range(3)])
     torch.testing.assert_close(graph.mean_of_atoms(value), pooled)
+
+
+def test_totals_that_are_known_change_nothing():
+    sizes = torch.tensor([3, 1, 4, 2])
+    known = CompleteGraph.of(sizes, int(sizes.sum()), int((sizes**2).sum()))
+    torch.testing.assert_close(vars(known), vars(CompleteGraph.of(sizes)), rtol=0, atol=0)

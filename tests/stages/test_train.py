@@ -21,9 +21,8 @@ from sunflow.stages.train import train
 SAVE_OFTEN = """
 import sunflow.training.states as states
 states.SECONDS_BETWEEN_STATES, states.MAX_SHARE_OF_TIME = 0.0, float("inf")
-from sunflow.stages.command import run
-from sunflow.stages.train import train
-run(train)
+import runpy
+runpy.run_module("sunflow.stages.train", run_name="__main__")
 """
 
 
@@ -178,3 +177,34 @@ def test_a_state_of_other_settings_is_not_continued(dataset, tmp_path, monkeypat
     assert "belongs to other settings" in caplog.text and "continuing" not in caplog.text
     train(changed, **dataset, **outputs(tmp_path / "b"))
     assert file_hash(tmp_path / "a/weights.safetensors") == file_hash(tmp_path / "b/weights.safetensors")
+
+
+def torchrun(settings, dataset, folder):
+    """The same by two processes, which take the batch size in equal parts."""
+    halved = {**settings, "training": {**settings["training"], "batch_size": settings["training"]["batch_size"] // 2}}
+    script = folder.with_suffix(".py")
+    script.write_text(SAVE_OFTEN)
+    arguments = command_line(halved, dataset, folder)[3:]
+    return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script, *arguments]
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_with_the_doubled_batch(dataset, tmp_path):
+    """Stopped once on the way, and continued by the same command."""
+    settings = {**SETTINGS, "training": {**TRAINING, "epochs": 40}}
+    command = torchrun(settings, dataset, tmp_path / "two")
+    first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while first.poll() is None and not (tmp_path / "two/training_state/previous.pt").exists():
+        time.sleep(0.01)
+    first.terminate()
+    _, log = first.communicate()
+    assert first.returncode and "stopped by SIGTERM after step" in log, log
+    assert not (tmp_path / "two/weights.safetensors").exists()
+    second = subprocess.run(command, capture_output=True, text=True)
+    assert second.returncode == 0 and second.stderr.count("continuing after epoch") == 1, second.stderr
+    train(settings, **dataset, **outputs(tmp_path / "one"))
+    one, two = (load_file(tmp_path / folder / "weights.safetensors") for folder in ("one", "two"))
+    for name, tensor in one.items():
+        assert (two[name] - tensor).norm() <= 1e-6 * tensor.norm(), name
+    descriptions = [json.loads((tmp_path / folder / "weights.json").read_text()) for folder in ("one", "two")]
+    assert [description["processes"] for description in descriptions] == [1, 2]

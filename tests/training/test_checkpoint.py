@@ -77,7 +77,7 @@ def test_a_description_that_is_none(saved, built, text):
 
 def test_a_description_without_a_model(saved, built):
     weights, _ = saved
-    weights.with_suffix(".json").write_text(json.dumps({"kind": "tiny"}))
+    weights.with_suffix(".json").write_text(json.dumps({"kind": "tiny", "task": "generation"}))
     with pytest.raises(WeightsError, match=r"weights\.json has no 'model'"):
         load_generator(weights, None)
 

@@ -7,6 +7,7 @@ import torch
 from tiny_generator import TinyGenerator, crystals, settings
 
 from sunflow.crystals.loader import CrystalLoader
+from sunflow.training import trainer as trainer_module
 from sunflow.training.fit import fit
 from sunflow.training.states import TrainingStates
 from sunflow.training.trainer import Trainer, TrainingError
@@ -67,10 +68,18 @@ def kill_at(call):
     return hook
 
 
+@pytest.fixture(params=[1, 3])
+def steps_between_readings(request, monkeypatch):
+    """On a CPU every step is read at once, on a GPU several together."""
+    monkeypatch.setattr(trainer_module, "steps_between_readings", lambda device: request.param)
+
+
 # 4 batches of training in an epoch, 3 of validation (on a copy of the generator, with its own count) every other epoch.
 @pytest.mark.parametrize("every", [1, 3])
 @pytest.mark.parametrize("call", [1, 5, 8, 14])
-def test_killed_and_continued_ends_with_the_same_bits(call, every, tmp_path, undisturbed, monkeypatch):
+def test_killed_and_continued_ends_with_the_same_bits(
+    call, every, tmp_path, undisturbed, monkeypatch, steps_between_readings
+):
     monkeypatch.setattr(StatesNowAndThen, "every", every)
     states = StatesNowAndThen(tmp_path / "training_state")
     generator = TinyGenerator()
@@ -82,7 +91,7 @@ def test_killed_and_continued_ends_with_the_same_bits(call, every, tmp_path, und
     same(outcome(trainer, tmp_path / "curve.csv"), undisturbed)
 
 
-def test_killed_in_a_validation(tmp_path, undisturbed):
+def test_killed_in_a_validation(tmp_path, undisturbed, steps_between_readings):
     trainer = make()
     trainer.average.module.hook = kill_at(2)
     with pytest.raises(Killed):

@@ -89,7 +89,7 @@ def test_the_learning_rate_falls_on_a_plateau_counted_in_epochs():
     run_epochs(trainer, 10)
     # The minimum of epoch 4 stands; the third epoch without a new one (7) halves the rate, and so does the next third.
     assert [row["learning_rate"] for row in trainer.curve.rows] == [1.0] * 7 + [0.5] * 3
-    assert trainer.optimizer.param_groups[0]["lr"] == 0.3
+    assert trainer.descent.optimizer.param_groups[0]["lr"] == 0.3
     assert [row["validation_loss"] for row in trainer.curve.rows] == [None, 5, None, 4, None, 4.5, None, 4.5, None, 4.5]
 
 
@@ -112,14 +112,31 @@ def test_gradients_are_clipped_by_their_norm(limit, longest, monkeypatch):
     trainer = make(max_gradient_norm=limit)
     norms = []
 
-    def record(step=trainer.optimizer.step):
+    def record(step=trainer.descent.optimizer.step):
         norms.append(torch.cat([p.grad.flatten() for p in trainer.generator.parameters()]).norm().item())
         return step()
 
-    monkeypatch.setattr(trainer.optimizer, "step", record)
+    monkeypatch.setattr(trainer.descent.optimizer, "step", record)
     run_epochs(trainer, 1)
     assert len(norms) == 4
     assert max(norms) <= longest * 1.0001 and (max(norms) > 0.01 or limit is not None)
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf])
+def test_a_first_batch_with_a_loss_that_is_not_finite_does_as_if_it_had_not_been(poison):
+    """Neither the moments nor their bias correction know of it."""
+    trainers = [make(averaging_start=0), make(averaging_start=0)]
+    first, second, *_ = trainers[0].remaining_batches()
+    trainers[0].generator.hook = lambda self, terms: {name: term * poison for name, term in terms.items()}
+    trainers[0].train_on(first)
+    trainers[0].generator.hook = None
+    trainers[1].step = 1
+    for trainer in trainers:
+        trainer.train_on(second)
+    moments = [trainer.descent.optimizer.state_dict()["state"] for trainer in trainers]
+    assert str(moments[0]) == str(moments[1])
+    assert torch.equal(weights(trainers[0].generator), weights(trainers[1].generator))
+    assert torch.equal(weights(trainers[0].average.module), weights(trainers[1].average.module))
 
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf])
@@ -127,11 +144,15 @@ def test_a_batch_with_a_loss_that_is_not_finite_changes_nothing(poison, caplog):
     generator = TinyGenerator()
     trainer = make(generator)
     run_epochs(trainer, 1)
-    raw, averaged, moments = weights(generator), weights(trainer.average.module), str(trainer.optimizer.state_dict())
+    raw, averaged, moments = (
+        weights(generator),
+        weights(trainer.average.module),
+        str(trainer.descent.optimizer.state_dict()),
+    )
     generator.hook = lambda self, terms: {name: term * poison for name, term in terms.items()}
     trainer.train_on(next(trainer.remaining_batches()))
     assert torch.equal(weights(generator), raw) and torch.equal(weights(trainer.average.module), averaged)
-    assert str(trainer.optimizer.state_dict()) == moments
+    assert str(trainer.descent.optimizer.state_dict()) == moments
     assert "step 5 skipped" in caplog.text
     generator.hook = None
     for batch in trainer.remaining_batches():
@@ -148,7 +169,7 @@ def test_a_gradient_that_is_not_finite_is_skipped_though_the_loss_is():
 
     def hook(self, terms):
         weight = self.network[0].weight[0, 0]
-        return {**terms, "root": (weight - weight).sqrt()}  # 0, with an infinite slope
+        return {**terms, "root": (weight - weight).sqrt()[None]}  # 0, with an infinite slope
 
     generator.hook = hook
     before = weights(generator)
@@ -156,11 +177,13 @@ def test_a_gradient_that_is_not_finite_is_skipped_though_the_loss_is():
     assert torch.equal(weights(generator), before) and trainer.curve.running["skipped"] == 1
 
 
-def test_a_training_that_has_diverged_ends_with_advice(monkeypatch):
+@pytest.mark.parametrize("together", [1, 4])
+def test_a_training_that_has_diverged_ends_with_advice(together, monkeypatch):
+    monkeypatch.setattr(trainer_module, "steps_between_readings", lambda device: together)
     monkeypatch.setattr(trainer_module, "MAX_SKIPPED_IN_A_ROW", 3)
     generator = TinyGenerator()
-    generator.hook = lambda self, terms: {name: term * math.nan for name, term in terms.items()}
-    with pytest.raises(TrainingError, match=r"3 batches in a row.* Lower training\.learning_rate"):
+    generator.hook = lambda self, terms: {n: t * (math.nan if self.calls > 2 else 1) for n, t in terms.items()}
+    with pytest.raises(TrainingError, match=r"3 batches in a row, steps 3 to 5, .* Lower training\.learning_rate"):
         run_epochs(make(generator), 5)
 
 

@@ -44,7 +44,7 @@ class Training(Section):
     """How a generator is trained."""
 
     epochs: Count = Field(default=1500, description="Passes over the train split.")
-    batch_size: Count = Field(default=256, description="Crystals of one step.")
+    batch_size: Count = Field(default=256, description="Crystals of one step, per process.")
     learning_rate: Positive = Field(default=1e-3, description="AdamW's, at the start.")
     weight_decay: NonNegative = Field(default=0.0, description="AdamW's.")
     plateau_factor: Fraction = Field(

@@ -1,6 +1,6 @@
 """Many crystals in flat tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,12 +19,15 @@ class CrystalBatch:
         frac_coords: In [0, 1).
         atomic_numbers: Z of every atom.
         num_atoms: Atoms of every crystal.
+        num_pairs: Ordered pairs of atoms of one crystal, an atom with itself included, where the host knows how many
+            there are: a GPU need not be asked then.
     """
 
     lattice: Float[Tensor, "crystals 3 3"]
     frac_coords: Float[Tensor, "atoms 3"]
     atomic_numbers: Int[Tensor, " atoms"]
     num_atoms: Int[Tensor, " crystals"]
+    num_pairs: int | None = None
 
     def __len__(self) -> int:
         return len(self.num_atoms)
@@ -37,7 +40,17 @@ class CrystalBatch:
 
     def to(self, device: torch.device | str) -> "CrystalBatch":
         """The same crystals on another device."""
-        return type(self)(*(tensor.to(device, non_blocking=True) for tensor in vars(self).values()))
+        return self.map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "CrystalBatch":
+        """The batch with the function applied to each of its tensors."""
+        return type(self)(
+            lattice=function(self.lattice),
+            frac_coords=function(self.frac_coords),
+            atomic_numbers=function(self.atomic_numbers),
+            num_atoms=function(self.num_atoms),
+            num_pairs=self.num_pairs,
+        )
 
     @classmethod
     def from_crystals(cls, crystals: Sequence[Crystal]) -> "CrystalBatch":

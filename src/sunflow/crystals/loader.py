@@ -1,6 +1,7 @@
 """Crystals in batches, in an order that depends on a seed and the epoch alone."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int
@@ -10,22 +11,55 @@ from sunflow.crystals.batch import CrystalBatch
 from sunflow.crystals.crystal import Crystal
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one process takes of a batch.
+
+    Attributes:
+        crystals: At least one.
+        places: The place of each in the batch.
+        batch_size: Crystals of the batch, those of all processes together.
+        weight: 1, or 0 where there is nothing left to take: then the crystal is another process's, for company.
+    """
+
+    crystals: CrystalBatch
+    places: Int[Tensor, " crystals"]
+    batch_size: int
+    weight: float
+
+
 class CrystalLoader:
-    """All crystals of a split in the memory of one device, handed out in batches.
+    """All crystals of a split in the memory of one device, handed out in batches, of which this process takes a share.
 
     Attributes:
         num_crystals: Crystals of an epoch; all are handed out, the last batch may be smaller.
+
+    Args:
+        crystals: Of the split, the same in every process.
+        batch_size: Crystals of a process's share.
+        device: Where they are kept.
+        shuffle_seed: None keeps their order.
+        rank: The number of this process among those that share the batches.
+        num_processes: How many those are.
     """
 
     def __init__(
-        self, crystals: Sequence[Crystal], batch_size: int, device: torch.device | str, shuffle_seed: int | None = None
+        self,
+        crystals: Sequence[Crystal],
+        batch_size: int,
+        device: torch.device | str,
+        shuffle_seed: int | None = None,
+        rank: int = 0,
+        num_processes: int = 1,
     ) -> None:
         if not crystals:
             raise ValueError("there is no crystal to load")
         everything = CrystalBatch.from_crystals(crystals)
         self.num_crystals = len(everything)
-        self._batch_size = batch_size
+        self._batch_size = batch_size * num_processes
         self._shuffle_seed = shuffle_seed
+        self._rank = rank
+        self._num_processes = num_processes
         self._num_atoms = everything.num_atoms
         self._first_atom = everything.num_atoms.cumsum(0) - everything.num_atoms
         self._everything = everything.to(device)
@@ -34,10 +68,21 @@ class CrystalLoader:
         """Batches of an epoch."""
         return -(-self.num_crystals // self._batch_size)
 
-    def epoch(self, epoch: int, first: int = 0) -> Iterator[CrystalBatch]:
-        """The batches of this epoch from the batch `first` on, in the same order whenever asked."""
-        for crystals in self._order(epoch).split(self._batch_size)[first:]:
-            yield self._select(crystals)
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Share]:
+        """Shares of the batches of this epoch from the batch `first` on, in the same order whenever asked.
+
+        A GPU is waited for once, at the beginning.
+        """
+        order = self._order(epoch)
+        in_order = self._select(order)
+        atoms, pairs = (_ends(self._num_atoms[order] ** power) for power in (1, 2))
+        for start in range(first * self._batch_size, self.num_crystals, self._batch_size):
+            size = min(self._batch_size, self.num_crystals - start)
+            own = range(size * self._rank // self._num_processes, size * (self._rank + 1) // self._num_processes)
+            taken = own or range(1)
+            crystals = _slice(in_order, atoms, pairs, start + taken.start, start + taken.stop)
+            places = torch.arange(taken.start, taken.stop, device=crystals.lattice.device)
+            yield Share(crystals, places, size, float(len(own) > 0))
 
     def _order(self, epoch: int) -> Int[Tensor, " crystals"]:
         if self._shuffle_seed is None:
@@ -57,3 +102,20 @@ class CrystalLoader:
             atomic_numbers=self._everything.atomic_numbers[atoms],
             num_atoms=self._everything.num_atoms[crystals],
         )
+
+
+def _ends(sizes: Int[Tensor, " crystals"]) -> list[int]:
+    """Where crystals end, counted from the start of the first."""
+    return [0, *sizes.cumsum(0).tolist()]
+
+
+def _slice(crystals: CrystalBatch, atoms: Sequence[int], pairs: Sequence[int], start: int, stop: int) -> CrystalBatch:
+    """The crystals from `start` to `stop`, without a copy; `atoms[i]` atoms belong to the first i crystals."""
+    those = slice(atoms[start], atoms[stop])
+    return CrystalBatch(
+        lattice=crystals.lattice[start:stop],
+        frac_coords=crystals.frac_coords[those],
+        atomic_numbers=crystals.atomic_numbers[those],
+        num_atoms=crystals.num_atoms[start:stop],
+        num_pairs=pairs[stop] - pairs[start],
+    )

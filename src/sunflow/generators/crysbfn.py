@@ -91,7 +91,7 @@ class CrysBFN(Generator):
 
     def loss(self, crystals: CrystalBatch, noise: CrystalNoise) -> dict[str, Float[Tensor, " _rows"]]:
         """What it costs to transmit the crystals, as one random step tells it (algorithm 1), for every field."""
-        graph = CompleteGraph.of(crystals.num_atoms)
+        graph = CompleteGraph.of(crystals.num_atoms, len(crystals.atomic_numbers), crystals.num_pairs)
         rows = _crystal_of_row(graph)
         step = noise.steps(self.flow.num_steps)
         x = self.encode(crystals)

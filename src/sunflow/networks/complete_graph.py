@@ -30,13 +30,23 @@ class CompleteGraph:
     second: Int[Tensor, " pairs"]
 
     @classmethod
-    def of(cls, num_atoms: Int[Tensor, " crystals"]) -> "CompleteGraph":
-        """The graph of crystals of these sizes; on a GPU, the only place that waits for it."""
-        crystal_of_atom, _ = members(num_atoms)
-        receiver, place = members(num_atoms[crystal_of_atom])
-        sender = starts(num_atoms)[crystal_of_atom][receiver] + place
-        above = receiver < sender
-        return cls(num_atoms, crystal_of_atom, receiver, sender, receiver[above], sender[above])
+    def of(
+        cls, num_atoms: Int[Tensor, " crystals"], total_atoms: int | None = None, total_edges: int | None = None
+    ) -> "CompleteGraph":
+        """The graph of crystals of these sizes.
+
+        Args:
+            num_atoms: The sizes.
+            total_atoms: Their sum; without it and the next, a GPU is waited for.
+            total_edges: The sum of their squares.
+        """
+        crystal_of_atom, place = members(num_atoms, total_atoms)
+        size = num_atoms[crystal_of_atom]
+        receiver, sender = members(size, total_edges)
+        pairs = None if total_atoms is None or total_edges is None else (total_edges - total_atoms) // 2
+        first, distance = members(size - 1 - place, pairs)
+        sender = starts(num_atoms)[crystal_of_atom][receiver] + sender
+        return cls(num_atoms, crystal_of_atom, receiver, sender, first, first + 1 + distance)
 
     def per_neighbor(self, total: Float[Tensor, "atoms features"]) -> Float[Tensor, "atoms features"]:
         """The mean over all edges that point to an atom, of their sum."""

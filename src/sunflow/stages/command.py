@@ -26,8 +26,13 @@ class StageError(Exception):
     """Something the user can mend; shown as one sentence, without a traceback."""
 
 
-def run(stage: Callable[..., None]) -> None:
-    """Parse the command line into the arguments of `stage` and call it, recorded, locked and logged."""
+def run(stage: Callable[..., None], writes: bool = True) -> None:
+    """Parse the command line into the arguments of `stage` and call it, recorded, locked and logged.
+
+    Args:
+        stage: What to do.
+        writes: Of several processes that do it together, whether this is the one that writes and locks the outputs.
+    """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )
@@ -35,7 +40,7 @@ def run(stage: Callable[..., None]) -> None:
     start = time.monotonic()
     try:
         with ExitStack() as locks:
-            for path in _output_paths(arguments):
+            for path in _output_paths(arguments) if writes else ():
                 locks.enter_context(output_lock(path))
             stage(**arguments)
     except (StageError, OutputLockedError) as error:

@@ -19,6 +19,7 @@ from sunflow.training.accuracies import read_accuracies
 from sunflow.training.checkpoint import archive_weights, save_weights
 from sunflow.training.fit import fit
 from sunflow.training.hardware import choose_device
+from sunflow.training.parallel import Alone, is_first, processes
 from sunflow.training.seeds import stream_seed
 from sunflow.training.settings import TrainingSettings
 from sunflow.training.states import TrainingStates
@@ -39,37 +40,51 @@ def train(
     """Write the averaged weights of the lowest validation loss, their description and the training curve.
 
     A killed training continues from the folder `training_state` beside the output. Every finished training stays in
-    the folder `archive` under the hash of its weights.
+    the folder `archive` under the hash of its weights. Several processes, started by `torchrun`, train together.
     """
-    crystals = usable_crystals(train)
-    statistics = dataset_statistics(crystals)
-    known = crystals_of_elements(usable_crystals(val), set(statistics["atomic_numbers"]), val)
+    with processes() as group:
+        crystals = usable_crystals(train)
+        statistics = dataset_statistics(crystals)
+        known = crystals_of_elements(usable_crystals(val), set(statistics["atomic_numbers"]), val)
+        try:
+            trainer = prepare(settings, crystals, known, statistics, accuracy_schedule, group)
+        except ValueError as error:
+            raise StageError(str(error)) from error
+        made_from = {
+            **settings,
+            "processes": group.size,
+            "data": {"train": file_hash(train), "val": file_hash(val)},
+            "code": code_fingerprint("sunflow.stages.train", KINDS[settings["kind"]]),
+        }
+        states = TrainingStates(
+            output.parent / "training_state", stamp(made_from, [*map(file_hash, accuracy_schedule)])
+        )
+        fit_to_the_end(trainer, states, output_curve)
+        if group.first:
+            description = {**made_from, "statistics": statistics, "versions": versions(), **results(trainer)}
+            save_weights(output, trainer.best_weights, output_description, description)
+            trainer.curve.write(output_curve)
+            logger.info("these weights are kept as %s", archive_weights(output, output_description))
+            states.remove()
+
+
+def fit_to_the_end(trainer: Trainer, states: TrainingStates, curve: Path) -> None:
+    """Train, and say in a sentence why if it cannot be done."""
     try:
-        trainer = prepare(settings, crystals, known, statistics, accuracy_schedule)
-    except ValueError as error:
-        raise StageError(str(error)) from error
-    made_from = {
-        **settings,
-        "data": {"train": file_hash(train), "val": file_hash(val)},
-        "code": code_fingerprint("sunflow.stages.train", KINDS[settings["kind"]]),
-    }
-    states = TrainingStates(output.parent / "training_state", stamp(made_from, [*map(file_hash, accuracy_schedule)]))
-    try:
-        fit(trainer, states, output_curve)
+        fit(trainer, states, curve)
     except TrainingError as error:
         raise StageError(str(error)) from error
     except torch.OutOfMemoryError as error:
         raise StageError(f"the GPU's memory is too small for training.batch_size: lower it ({error})") from error
-    results = {
+
+
+def results(trainer: Trainer) -> dict[str, Any]:
+    """How the training ended."""
+    return {
         "epochs_trained": trainer.epoch,
         "best_epoch": trainer.best_epoch,
         "best_validation_loss": trainer.best_validation_loss,
     }
-    description = {**made_from, "statistics": statistics, "versions": versions(), **results}
-    save_weights(output, trainer.best_weights, output_description, description)
-    trainer.curve.write(output_curve)
-    logger.info("these weights are kept as %s", archive_weights(output, output_description))
-    states.remove()
 
 
 def prepare(
@@ -78,9 +93,10 @@ def prepare(
     val: list[Crystal],
     statistics: dict[str, Any],
     accuracy_schedule: list[Path],
+    group: Alone,
 ) -> Trainer:
     """The trainer at its start, on the device that there is; the initial weights follow from the seed."""
-    device = choose_device()
+    device = choose_device(group.local_rank)
     seed = settings["seed"]
     training = TrainingSettings.from_dict(settings["training"])
     torch.manual_seed(stream_seed(seed, "initial weights", 0))
@@ -90,10 +106,11 @@ def prepare(
     order = stream_seed(seed, "order of crystals", 0)
     return Trainer(
         generator,
-        CrystalLoader(train, training.batch_size, device, shuffle_seed=order),
-        CrystalLoader(val, training.batch_size, device),
+        CrystalLoader(train, training.batch_size, device, order, group.rank, group.size),
+        CrystalLoader(val, training.batch_size, device, None, group.rank, group.size),
         training,
         seed,
+        group,
     )
 
 
@@ -131,4 +148,6 @@ def versions() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    run(train)
+    if not is_first():
+        logging.disable(logging.WARNING)
+    run(train, writes=is_first())

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -26,14 +27,24 @@ class WeightAverage(Generic[Module]):
         self._buffers = sorted(dict(self.module.named_buffers()).keys() & self.module.state_dict().keys())
 
     @torch.no_grad()
-    def update(self, module: Module, step: int) -> None:
-        """Take in the weights after `step`; buffers that belong to the state are copied."""
-        weight = 1.0 if step <= self.start else 1.0 - self.decay
+    def update(self, module: Module, step: int, taken: Float[Tensor, ""]) -> None:
+        """Take in the weights after `step`, and the buffers that belong to the state.
+
+        Args:
+            module: The weights now.
+            step: Counted from 1.
+            taken: 1, or 0 for a step that was skipped, which leaves the average as it is.
+        """
         averaged, current = _tensors(self.module.parameters()), _tensors(module.parameters())
-        torch._foreach_lerp_(averaged, current, weight)
+        if step <= self.start or self.decay == 0:
+            torch._foreach_copy_(averaged, current)
+        else:
+            change = torch._foreach_sub(current, averaged)
+            torch._foreach_mul_(change, (1 - self.decay) * taken)
+            torch._foreach_add_(averaged, change)
         own, theirs = dict(self.module.named_buffers()), dict(module.named_buffers())
         for name in self._buffers:
-            own[name].copy_(theirs[name])
+            own[name].copy_(torch.where(taken > 0, theirs[name], own[name]))
 
 
 def _tensors(parameters: Iterable[nn.Parameter]) -> list[Tensor]:

@@ -2,15 +2,25 @@
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
 
+SECONDS_OF_ONE_REQUEST = 3.0
+
 
 class Interruption:
-    """While the block lasts, SIGTERM and SIGINT are remembered instead of obeyed; a second one is obeyed."""
+    """While the block lasts, SIGTERM and SIGINT are remembered instead of obeyed; a later one is obeyed.
+
+    A cluster and `torchrun` may both pass on the same request, so what follows within seconds counts as the first.
+
+    Attributes:
+        signal: The number of the one that was remembered; 0 if none was.
+    """
 
     def __init__(self) -> None:
-        self.signal: str | None = None
+        self.signal = 0
+        self._since = 0.0
         self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interruption":
@@ -24,8 +34,11 @@ class Interruption:
         self._restore()
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        self.signal = signal.Signals(number).name
-        self._restore()
+        if not self.signal:
+            self.signal, self._since = number, time.monotonic()
+        elif time.monotonic() - self._since > SECONDS_OF_ONE_REQUEST:
+            self._restore()
+            signal.raise_signal(number)
 
     def _restore(self) -> None:
         for number, handler in self._handlers.items():

@@ -17,7 +17,7 @@ DAY = 86400.0
 class Pace:
     """Shows the progress of a training: a bar on a terminal, a line of log now and then elsewhere."""
 
-    def __init__(self, epochs: int, steps_per_epoch: int, done: int, device: str) -> None:
+    def __init__(self, epochs: int, steps_per_epoch: int, done: int, device: str, shown: bool = True) -> None:
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
         self.done = done
@@ -31,7 +31,7 @@ class Pace:
             desc="training",
             unit=" steps",
             dynamic_ncols=True,
-            disable=not sys.stderr.isatty(),
+            disable=not (shown and sys.stderr.isatty()),
         )
 
     def step(self, crystals: int, seconds: float, losses: str) -> None:

@@ -11,7 +11,7 @@ class TrainingSettings:
 
     Attributes:
         epochs: Passes over the train split.
-        batch_size: Crystals of one step.
+        batch_size: Crystals of one step; where several processes train together, of every process.
         learning_rate: AdamW's, at the start.
         weight_decay: AdamW's; 0 in CrysBFN.
         plateau_factor: The learning rate is multiplied by this when the validation loss stops falling, ...

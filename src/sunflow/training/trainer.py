@@ -8,15 +8,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
-from sunflow.crystals.batch import CrystalBatch
-from sunflow.crystals.loader import CrystalLoader
+from sunflow.crystals.loader import CrystalLoader, Share
 from sunflow.flows.noise import CrystalNoise
 from sunflow.generators.generator import Generator
 from sunflow.training.averaging import WeightAverage
 from sunflow.training.curve import Curve
+from sunflow.training.descent import Descent, mean_terms
+from sunflow.training.parallel import ALONE, Alone
 from sunflow.training.precision import Precision
+from sunflow.training.records import StepRecord, StepRecords, steps_between_readings
 from sunflow.training.seeds import stream_seed
 from sunflow.training.settings import TrainingSettings
 
@@ -40,6 +41,9 @@ class TrainingError(Exception):
 class Trainer:
     """One training: weights, their average, the optimiser and how far they have come.
 
+    Several processes train together by having a trainer each: with the same weights at the start and their own shares
+    of the same batches, they all end with the weights that one process would find with the whole batches.
+
     The noise of a step depends on (seed, step) alone and the order of an epoch's crystals on (seed, epoch), so a
     training that continues from `state_dict` takes the same steps as one that was never interrupted.
 
@@ -49,29 +53,37 @@ class Trainer:
         step: Batches since the start, skipped ones included.
         validation_loss: The latest.
         best_weights: The averaged weights of the lowest validation loss, on the CPU.
+        on_step: Called with every step, once the host knows what it came to.
     """
 
     def __init__(
-        self, generator: Generator, train: CrystalLoader, val: CrystalLoader, settings: TrainingSettings, seed: int
+        self,
+        generator: Generator,
+        train: CrystalLoader,
+        val: CrystalLoader,
+        settings: TrainingSettings,
+        seed: int,
+        processes: Alone = ALONE,
     ) -> None:
         self.generator = generator
         self.train = train
         self.val = val
         self.settings = settings
         self.seed = seed
+        self.processes = processes
         self.device = next(generator.parameters()).device
         self.average = WeightAverage(generator, settings.averaging_decay, settings.averaging_start)
         self.precision = Precision(settings.precision, self.device)
-        self.optimizer = torch.optim.AdamW(
-            generator.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-        )
+        self.descent = Descent(generator, settings, self.precision, processes)
         self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            self.optimizer,
+            self.descent.optimizer,
             factor=settings.plateau_factor,
             patience=settings.plateau_patience,
             min_lr=settings.min_learning_rate,
         )
         self.curve = Curve()
+        self.records = StepRecords(steps_between_readings(self.device))
+        self.on_step: Callable[[StepRecord], None] = lambda record: None
         self.epoch = self.position = self.step = self.skipped_in_a_row = 0
         self.validation_loss = self.best_validation_loss = math.inf
         self.best_epoch = 0
@@ -88,62 +100,60 @@ class Trainer:
     def _validated(self, epoch: int) -> bool:
         return epoch > 0 and (epoch % self.settings.validate_every == 0 or epoch == self.settings.epochs)
 
-    def remaining_batches(self) -> Iterator[CrystalBatch]:
-        """The batches of the running epoch that are still to come."""
+    def remaining_batches(self) -> Iterator[Share]:
+        """This process's share of the batches of the running epoch that are still to come."""
         return self.train.epoch(self.epoch + 1, first=self.position)
 
-    def train_on(self, crystals: CrystalBatch) -> float:
-        """Take one step and return its seconds; a batch with a non-finite loss or gradient changes nothing.
+    def train_on(self, share: Share) -> bool:
+        """Take one step; a batch with a non-finite loss or gradient changes nothing.
+
+        Returns:
+            Whether the device has been waited for, so that this is a good moment to pause.
 
         Raises:
             TrainingError: Too many batches in a row had to be skipped.
         """
-        start = time.perf_counter()
+        self.records.begin()
         self.step += 1
         self.position += 1
-        terms = self._descend(crystals)
-        if terms is None:
-            self._count_skipped()
-        else:
-            self.skipped_in_a_row = 0
-            self.average.update(self.generator, self.step)
-        seconds = time.perf_counter() - start
-        self.curve.add_batch(terms, len(crystals), seconds)
-        return seconds
-
-    def _descend(self, crystals: CrystalBatch) -> dict[str, float] | None:
-        """One step of the optimiser; None if the loss or its gradient is not finite."""
         self.generator.train()
-        noise = self._noise("training noise", self.step, crystals)
+        noise = self._noise("training noise", self.step, share)
         with self.precision.autocast():
-            terms = mean_terms(self.generator.loss(crystals, noise))
-            loss = torch.stack(list(terms.values())).sum()
-        scaler = self.precision.scaler
-        scaler.scale(loss).backward()
-        scaler.unscale_(self.optimizer)
-        norm = clip_grad_norm_(self.generator.parameters(), self.settings.max_gradient_norm or math.inf)
-        values = torch.stack([*(term.detach().float() for term in terms.values()), norm]).tolist()
-        finite = all(map(math.isfinite, values))
-        if finite:
-            scaler.step(self.optimizer)
-        scaler.update()
-        self.optimizer.zero_grad()
-        return dict(zip(terms, values, strict=False)) if finite else None
+            terms = mean_terms(self.generator.loss(share.crystals, noise), share.weight, self.processes)
+        values, taken = self.descent.step(terms)
+        self.average.update(self.generator, self.step, taken)
+        self.records.add(self.step, share.batch_size, values, taken)
+        if pause := self.records.due or self.position == len(self.train):
+            self.read_records()
+        return pause
 
-    def _count_skipped(self) -> None:
-        self.skipped_in_a_row += 1
-        logger.warning("step %d skipped: its loss or gradient is not finite", self.step)
+    def read_records(self) -> None:
+        """Wait for the device and take note of the steps that it has taken.
+
+        Raises:
+            TrainingError: Too many batches in a row had to be skipped.
+        """
+        for record in self.records.read():
+            self.curve.add_batch(record.terms, record.crystals, record.seconds)
+            self.skipped_in_a_row = 0 if record.terms is not None else self.skipped_in_a_row + 1
+            if self.skipped_in_a_row:
+                self._warn_of_skipped(record.step)
+            self.on_step(record)
+
+    def _warn_of_skipped(self, step: int) -> None:
+        logger.warning("step %d skipped: its loss or gradient is not finite", step)
         if self.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
             raise TrainingError(
-                f"{MAX_SKIPPED_IN_A_ROW} batches in a row, up to step {self.step}, had a loss or gradient that is not "
-                "finite: the training has diverged. Lower training.learning_rate or training.max_gradient_norm, or set "
-                "training.precision to float32"
+                f"{MAX_SKIPPED_IN_A_ROW} batches in a row, steps {step - self.skipped_in_a_row + 1} to {step}, had a "
+                "loss or gradient that is not finite: the training has diverged. Lower training.learning_rate or "
+                "training.max_gradient_norm, or set training.precision to float32"
             )
 
     def end_epoch(self, pause: Callable[[], None]) -> None:
-        """Validate if it is time, adapt the learning rate, and count the epoch; `pause` is called between batches."""
+        """Validate if it is time, adapt the learning rate, and count the epoch; `pause` is called now and then."""
+        self.read_records()
         start = time.perf_counter()
-        learning_rate = self.optimizer.param_groups[0]["lr"]
+        learning_rate = self.descent.optimizer.param_groups[0]["lr"]
         validated = self._validated(self.epoch + 1)
         if validated:
             self.validation_loss = self.validate(pause)
@@ -160,23 +170,27 @@ class Trainer:
     @torch.no_grad()
     def validate(self, pause: Callable[[], None] = lambda: None) -> float:
         """Mean loss of the averaged weights over the validation crystals, under noise that is always the same."""
-        total = torch.zeros((), device=self.device, dtype=torch.float64)
-        for index, crystals in enumerate(self.val.epoch(0)):
-            noise = self._noise("validation noise", index, crystals)
+        sums, counts, sizes = [], [], []
+        for index, share in enumerate(self.val.epoch(0)):
+            noise = self._noise("validation noise", index, share)
             with self.precision.autocast():
-                terms = mean_terms(self.average.module.loss(crystals, noise))
-            total += sum(term.double() for term in terms.values()) * len(crystals)
-            pause()
-        return float(total) / self.val.num_crystals
+                terms = self.average.module.loss(share.crystals, noise)
+            sums.append(torch.stack([share.weight * rows.double().sum() for rows in terms.values()]))
+            counts.append([share.weight * len(rows) for rows in terms.values()])
+            sizes.append(share.batch_size)
+            if (index + 1) % steps_between_readings(self.device) == 0:
+                pause()
+        total, rows = torch.stack(sums).cpu(), torch.tensor(counts, dtype=torch.float64)
+        self.processes.sum_([total, rows])
+        return float((total / rows).sum(-1) @ torch.tensor(sizes, dtype=torch.float64)) / self.val.num_crystals
 
-    def _noise(self, purpose: str, index: int, crystals: CrystalBatch) -> CrystalNoise:
+    def _noise(self, purpose: str, index: int, share: Share) -> CrystalNoise:
         """The noise of one batch, a stream for every place in it."""
-        return CrystalNoise.of_batch(
-            stream_seed(self.seed, purpose, index), torch.arange(len(crystals), device=self.device)
-        )
+        return CrystalNoise.of_batch(stream_seed(self.seed, purpose, index), share.places)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a continuation needs, in types that `torch.load(weights_only=True)` accepts."""
+        self.read_records()
         return {
             "parts": {name: part.state_dict() for name, part in self._parts().items()},
             "counters": {name: getattr(self, name) for name in _COUNTERS},
@@ -195,13 +209,8 @@ class Trainer:
         return {
             "generator": self.generator,
             "average": self.average.module,
-            "optimizer": self.optimizer,
+            "optimizer": self.descent.optimizer,
             "schedule": self.schedule,
             "scaler": self.precision.scaler,
             "curve": self.curve,
         }
-
-
-def mean_terms(terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Every term of a loss, averaged over its rows."""
-    return {name: rows.mean() for name, rows in terms.items()}
