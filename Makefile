@@ -17,7 +17,7 @@ demo: setup ## The whole pipeline on the embedded dataset: results/demo/sun.csv 
 
 .PHONY: test
 test: setup ## All tests
-	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: bench
 bench: setup ## The CPU figures of the generator in bench/README.md, on one thread, in under ten minutes
