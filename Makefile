@@ -34,8 +34,8 @@ bench: setup ## The CPU figures of the generator in bench/README.md, on one thre
 
 .PHONY: lint
 lint: setup ## ruff, mypy, snakefmt and snakemake --lint
-	ruff check .
-	ruff format --check .
+	ruff check --no-cache .
+	ruff format --no-cache --check .
 	mypy
 	snakefmt --check Snakefile workflow
 	snakemake --lint

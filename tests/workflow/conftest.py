@@ -15,6 +15,11 @@ PARTS = ("Snakefile", "config.yaml", "constraints.txt", "workflow", "profiles", 
 JOB = re.compile(r"^(?:local)?(?:rule|checkpoint) (\w+):$", re.MULTILINE)
 
 
+def pytest_collection_modifyitems(items):
+    """Put the longest tests first, so that no process begins them when the others are done."""
+    items.sort(key=lambda item: item.path.name != "test_end_to_end.py")
+
+
 class Project:
     """A copy of the project in a folder of its own."""
 
