@@ -83,7 +83,7 @@ def test_the_frames_lead_to_the_sample(trained, samples, tmp_path):
 def test_in_its_batch_every_crystal_comes_out_again(changes, trained, tmp_path):
     settings = {**SETTINGS, **changes}
     sample(**{**trained, "settings": settings}, output=tmp_path / "s.parquet", output_time=tmp_path / "t.json")
-    generator = Trained.load(settings, "generation", trained["weights"], read_accuracies(trained["accuracy_schedule"]))
+    generator = Trained.read(settings, "generation", trained["weights"], trained["accuracy_schedule"])
     wanted = requested(settings, generator, [])
     for number, made in enumerate(read_crystals(tmp_path / "s.parquet")):
         *_, last = retrace(generator, settings, wanted, number)

@@ -44,11 +44,7 @@ def sample(
     are not finite is `failed`; whether the others make sense is judged later. Finished batches are kept in a journal
     beside the output, so that a killed run continues.
     """
-    try:
-        accuracies = read_accuracies(accuracy_schedule)
-    except ValueError as error:
-        raise StageError(str(error)) from error
-    trained = Trained.load(settings, task, weights, accuracies)
+    trained = Trained.read(settings, task, weights, accuracy_schedule)
     wanted = requested(settings, trained, targets)
     inputs = [file_hash(path) for path in (*accuracy_schedule, *targets)]
     code = code_fingerprint("sunflow.stages.sample", KINDS[trained.description["kind"]])
@@ -74,6 +70,19 @@ class Trained:
     generator: Generator
     description: dict[str, Any]
     device: torch.device
+
+    @classmethod
+    def read(cls, settings: dict[str, Any], task: str, weights: Path, accuracy_schedule: list[Path]) -> "Trained":
+        """As `load`, with the accuracies of the schedule's file.
+
+        Raises:
+            StageError: The weights or the schedule cannot be used, or not for this task.
+        """
+        try:
+            accuracies = read_accuracies(accuracy_schedule)
+        except ValueError as error:
+            raise StageError(str(error)) from error
+        return cls.load(settings, task, weights, accuracies)
 
     @classmethod
     def load(cls, settings: dict[str, Any], task: str, weights: Path, accuracies: Tensor | None) -> "Trained":

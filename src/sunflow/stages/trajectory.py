@@ -16,7 +16,6 @@ from sunflow.generators.requests import Request
 from sunflow.stages.command import StageError, run
 from sunflow.stages.retracing import retrace
 from sunflow.stages.sample import Trained, requested
-from sunflow.training.accuracies import read_accuracies
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +43,7 @@ def trajectory(
     numbers that are not finite are left out. The frames for the report carry `sample_id`, `num_steps` and, in words,
     any `difference` between the last frame and the sample in their metadata.
     """
-    try:
-        accuracies = read_accuracies(accuracy_schedule)
-    except ValueError as error:
-        raise StageError(str(error)) from error
-    trained = Trained.load(settings, task, weights, accuracies)
+    trained = Trained.read(settings, task, weights, accuracy_schedule)
     wanted = requested(settings, trained, targets)
     sample = chosen(crystals, read_crystals(samples))
     estimates = retrace(trained, settings, wanted, number_of(sample.crystal_id, wanted))
@@ -90,7 +85,7 @@ def number_of(crystal_id: str, requests: Sequence[Request]) -> int:
     """Which request this crystal answers.
 
     Raises:
-        StageError: None.
+        StageError: It answers none.
     """
     names = [request.crystal_id for request in requests]
     if crystal_id not in names:
