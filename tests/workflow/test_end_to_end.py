@@ -13,7 +13,8 @@ import psutil
 import pytest
 from conftest import Project
 
-TARGETS = ("results/demo/sun.csv", "results/demo/report.html")
+TABLE = "results/demo/sun.csv"
+TARGETS = (TABLE, "results/demo/report.html")
 RUN = "results/demo/crysbfn/generation"
 TIMES = ["seconds_per_crystal", "seconds_per_sun"]
 REQUESTED = {"crysbfn/generation": 20, "reference/test": 6}
@@ -32,7 +33,7 @@ def shrink(config):
 
 
 def table(project):
-    return pd.read_csv(project.folder / "results/demo/sun.csv", keep_default_na=False)
+    return pd.read_csv(project.folder / TABLE, keep_default_na=False)
 
 
 def crystals(project, run="crysbfn/generation"):
@@ -142,10 +143,10 @@ REDONE = {
 def test_killed_runs_end_like_undisturbed_ones(finished, tmp_path, victim):
     project = finished.copy(tmp_path / "project")
     stage = "train" if victim == "snakemake" else victim
-    for path in [*REDONE[stage], "results/demo/sun.csv"]:
+    for path in [*REDONE[stage], TABLE]:
         (project.folder / path).unlink()
 
-    running = project.start("--cores", "2", *TARGETS)
+    running = project.start("--cores", "2", TABLE)
     process = wait_for(lambda: stage_process(stage, project), running)
     path, mark = PROGRESS[stage]
     wait_for(lambda: (project.folder / path).exists() and mark in (project.folder / path).read_text(), running)
@@ -162,7 +163,7 @@ def test_killed_runs_end_like_undisturbed_ones(finished, tmp_path, victim):
     )
     assert recovered.returncode == 0, recovered.stderr
     assert stage_process(stage, project) is None
-    project.snakemake("--cores", "2", *TARGETS)
+    project.snakemake("--cores", "2", TABLE)
 
     pd.testing.assert_frame_equal(table(project).drop(columns=TIMES), table(finished).drop(columns=TIMES))
     pd.testing.assert_frame_equal(crystals(project), crystals(finished))
@@ -170,9 +171,9 @@ def test_killed_runs_end_like_undisturbed_ones(finished, tmp_path, victim):
 
 def test_a_live_run_is_not_disturbed(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
-    for path in [*REDONE["train"], "results/demo/sun.csv"]:
+    for path in [*REDONE["train"], TABLE]:
         (project.folder / path).unlink()
-    running = project.start("--cores", "2", *TARGETS)
+    running = project.start("--cores", "2", TABLE)
     wait_for(lambda: stage_process("train", project), running)
     recovered = subprocess.run(
         [sys.executable, "-m", "sunflow.recover"], cwd=project.folder, capture_output=True, text=True, check=False
