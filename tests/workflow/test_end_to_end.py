@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -132,19 +133,26 @@ PROGRESS = {
 """A file of each stage, and what stands in it once the stage is in the middle of its work."""
 
 REDONE = {
-    "train": [f"{RUN}/weights.safetensors"],
-    "sample": [f"{RUN}/samples.parquet"],
-    "relax": [f"{RUN}/chgnet/parts/0_of_1.parquet", f"{RUN}/chgnet/relaxed.parquet"],
+    "train": ["weights.safetensors", "samples.parquet", "chgnet"],
+    "sample": ["samples.parquet", "chgnet"],
+    "relax": ["chgnet"],
 }
-"""What is missing, so that each stage runs again."""
+"""What is missing of the run, so that each stage and all that follow run again."""
+
+
+def undo(stage, project):
+    """Remove what this stage and all that follow have made."""
+    for name in REDONE[stage]:
+        path = project.folder / RUN / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (project.folder / TABLE).unlink()
 
 
 @pytest.mark.parametrize("victim", ["train", "sample", "relax", "snakemake"])
 def test_killed_runs_end_like_undisturbed_ones(finished, tmp_path, victim):
     project = finished.copy(tmp_path / "project")
     stage = "train" if victim == "snakemake" else victim
-    for path in [*REDONE[stage], TABLE]:
-        (project.folder / path).unlink()
+    undo(stage, project)
 
     running = project.start("--cores", "2", TABLE)
     process = wait_for(lambda: stage_process(stage, project), running)
@@ -171,8 +179,7 @@ def test_killed_runs_end_like_undisturbed_ones(finished, tmp_path, victim):
 
 def test_a_live_run_is_not_disturbed(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
-    for path in [*REDONE["train"], TABLE]:
-        (project.folder / path).unlink()
+    undo("train", project)
     running = project.start("--cores", "2", TABLE)
     wait_for(lambda: stage_process("train", project), running)
     recovered = subprocess.run(
