@@ -1,4 +1,4 @@
-"""Anybody's crystals: CIFs in a folder or archive, extended XYZ, tables with CIFs, and the project's own files."""
+"""Anybody's crystals: CIFs in a folder or archive, extended XYZ, tables with CIFs, NumPy archives, our own files."""
 
 import logging
 import sys
@@ -16,6 +16,7 @@ from sunflow.crystals.cif_tables import entries_of_csv, entries_of_parquet
 from sunflow.crystals.crystal import Crystal
 from sunflow.crystals.extended_xyz import entries_of_extended_xyz
 from sunflow.crystals.niggli import DroppedError, ordered
+from sunflow.crystals.npz_files import entries_of_npz
 from sunflow.crystals.sources import UNREADABLE, Entry
 from sunflow.crystals.structures import from_structure
 from sunflow.progress import progress
@@ -32,6 +33,7 @@ KINDS: dict[str, Callable[[Path], list[Entry]]] = {
     ".csv": partial(entries_of_csv, id_names=ID_NAMES),
     ".csv.gz": partial(entries_of_csv, id_names=ID_NAMES),
     ".parquet": partial(entries_of_parquet, id_names=ID_NAMES),
+    ".npz": entries_of_npz,
 }
 """Endings of files → what reads them."""
 WORTH_A_PROCESS = 200

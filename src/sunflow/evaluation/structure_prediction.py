@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from sunflow.crystals.crystal import Crystal
 from sunflow.crystals.structures import to_structure
 from sunflow.evaluation.composition_validity import composition_valid
 from sunflow.evaluation.cpu_limit import cpu_limit
-from sunflow.evaluation.validity import MIN_VOLUME, geometry_valid
+from sunflow.evaluation.validity import defect, geometry_valid
 
 TOLERANCES = {"stol": 0.5, "angle_tol": 10, "ltol": 0.3}
 """Of the match (CDVAE): displacement in (V/N)^(1/3), degrees, relative length."""
@@ -85,13 +84,13 @@ def _check_candidates(pairs: Sequence[Pair]) -> None:
 def judge(pair: Pair) -> dict[str, Any]:
     """The row of one prediction, with `COLUMNS`."""
     prediction, target = pair.prediction, pair.target
-    reason = _no_crystal(prediction)
+    reason = defect(prediction)
     status, rmsd = "failed", None
     if not reason:
         status, reason, rmsd = _compared(prediction, target)
     return {
         **row_of(pair, status, reason),
-        "structure_valid": prediction.status != "failed" and geometry_valid(prediction),
+        "structure_valid": geometry_valid(prediction),
         "composition_valid": prediction.status != "failed" and composition_valid(prediction),
         "target_valid": geometry_valid(target) and composition_valid(target),
         "rmsd": rmsd,
@@ -102,15 +101,6 @@ def row_of(pair: Pair, status: str, reason: str) -> dict[str, Any]:
     """The row of a prediction that neither matches nor is valid."""
     names = {"target_id": pair.target.crystal_id, "candidate": pair.candidate, "status": status, "reason": reason}
     return names | dict.fromkeys(("structure_valid", "composition_valid", "target_valid"), False) | {"rmsd": None}
-
-
-def _no_crystal(prediction: Crystal) -> str:
-    """Why there is nothing to compare; empty where there is."""
-    if prediction.status == "failed" or not prediction.num_atoms:
-        return prediction.reason or "no atoms"
-    if not (np.isfinite(prediction.lattice).all() and np.isfinite(prediction.frac_coords).all()):
-        return "the crystal's numbers are not finite"
-    return f"the cell has less than {MIN_VOLUME:g} Å³" if prediction.volume < MIN_VOLUME else ""
 
 
 def _compared(prediction: Crystal, target: Crystal) -> tuple[str, str, float | None]:
