@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from bench.epoch import epoch
+from bench.fingerprints import fingerprints
 from bench.flow import flow
 from bench.generation import generation
 from bench.hull import hull
@@ -27,6 +28,7 @@ FIGURES: dict[str, tuple[Callable[..., None], list[str]]] = {
     "memory": (memory, []),
     "epoch": (epoch, ["crystals", "device"]),
     "generation": (generation, ["crystals", "device"]),
+    "fingerprints": (fingerprints, ["mirror", "crystals"]),
     "hull": (hull, ["repeats", "table"]),
     "potential": (potential, ["repeats", "mirror", "crystals"]),
     "relaxation": (relaxation, ["mirror", "crystals", "device"]),
