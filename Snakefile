@@ -18,6 +18,7 @@ include: "workflow/rules/generators.smk"
 include: "workflow/rules/predictions.smk"
 include: "workflow/rules/trajectory.smk"
 include: "workflow/rules/stability.smk"
+include: "workflow/rules/metrics.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -12,6 +12,7 @@ from bench.fingerprints import fingerprints
 from bench.flow import flow
 from bench.generation import generation
 from bench.hull import hull
+from bench.matching import matching
 from bench.memory import memory
 from bench.network import network
 from bench.potential import potential
@@ -30,6 +31,7 @@ FIGURES: dict[str, tuple[Callable[..., None], list[str]]] = {
     "generation": (generation, ["crystals", "device"]),
     "fingerprints": (fingerprints, ["mirror", "crystals"]),
     "hull": (hull, ["repeats", "table"]),
+    "matching": (matching, ["mirror", "crystals"]),
     "potential": (potential, ["repeats", "mirror", "crystals"]),
     "relaxation": (relaxation, ["mirror", "crystals", "device"]),
     "scaling": (scaling, ["repeats", "mirror", "crystals"]),

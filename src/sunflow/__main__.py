@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from sunflow.atomic import OutputLockedError
 
 COMMANDS = {
+    "evaluate": ("sunflow.stages.evaluate_command", "judge crystals, whoever made them"),
+    "lemat": ("sunflow.stages.lemat_command", "write crystals as the benchmark LeMat-GenBench takes them"),
     "predict": ("sunflow.stages.predict_command", "predict the structures of compositions"),
     "relax": ("sunflow.stages.relax_command", "relax crystals with a machine-learned potential"),
 }

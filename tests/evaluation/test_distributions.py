@@ -29,7 +29,7 @@ def test_shifted_distributions_are_as_far_as_they_are_shifted():
         assert row["low"] < row["distance"] < row["high"]
         assert row["num_reference"] == 4000
     assert (drawn["num_generated"], whole["num_generated"]) == (1000, 3000)
-    assert "1000 valid crystals drawn" in drawn["definition"]
+    assert "1000 valid crystals drawn" in drawn["protocol"]
 
 
 def test_the_published_protocol_takes_valid_crystals_alone():
@@ -42,7 +42,7 @@ def test_the_published_protocol_takes_valid_crystals_alone():
 def test_fewer_than_a_thousand_valid_crystals_are_all_taken():
     drawn, _ = rows_of(table([1.0, 2.0, 50.0], valid=[True, True, False]), table([1.0, 2.0]))
     assert drawn["distance"] == 0 and drawn["num_generated"] == 2
-    assert "no more than 1000" in drawn["definition"]
+    assert "no more than 1000" in drawn["protocol"]
 
 
 def test_what_nobody_knows_has_no_row():

@@ -221,7 +221,7 @@ def test_rows_come_in_the_order_of_the_pairs_and_a_death_is_one_of_them(tmp_path
     pairs[7] = Pair(deadly, salt("t07"), 0)
     with Journal(tmp_path / "journal", "work") as journal:
         rows = judge_all(pairs, journal, 1)
-        found = [index for record in journal.records for index, _ in record["rows"]]
+        found = [index for record in journal.records for index, _ in record["results"]]
     assert rows[7]["status"] == "not_compared" and rows[7]["reason"].endswith("exit code 7")
     assert [row for row in rows if row is not rows[7]] == [
         judge(pair) for pair in pairs if pair.prediction is not deadly
@@ -233,7 +233,7 @@ def test_a_killed_run_continues(tmp_path):
     pairs = [Pair(salt("p"), salt(f"t{index}"), 0) for index in range(3)]
     finished = {**judge(pairs[1]), "rmsd": 0.125}
     with Journal(tmp_path / "journal", "work") as journal:
-        journal.append({"rows": [(1, finished)]})
+        journal.append({"results": [(1, finished)]})
     with Journal(tmp_path / "journal", "work") as journal:
         assert judge_all(pairs, journal, 1) == [judge(pairs[0]), finished, judge(pairs[2])]
 

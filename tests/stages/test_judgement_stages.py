@@ -1,6 +1,10 @@
 """From relaxed crystals to the table, through files."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 import zipfile
 
 import numpy as np
@@ -48,6 +52,8 @@ def folder(tmp_path):
     write_crystals(tmp_path / "samples.parquet", samples)
     write_crystals(tmp_path / "relaxed.parquet", relaxed, {"potential": "toy", "weights_hash": "abc"})
     write_crystals(tmp_path / "train.parquet", [crystal("train", 3.0, (11, 9))])
+    write_crystals(tmp_path / "val.parquet", [crystal("val", 3.0, (3, 9))])
+    write_crystals(tmp_path / "test.parquet", [crystal("test", 3.3, (11, 17))])
     entries = entries_table([("1", "Na", 0.0, ""), ("2", "N2", 0.0, ""), ("3", "NaN", -0.2, "")])
     header = {"hull": "self_consistent", "potential": "toy", "weights_hash": "abc"}
     Hull(entries, {"Na": -1.0, "N": -9.0}, header).write(tmp_path / "hull.parquet")
@@ -55,18 +61,25 @@ def folder(tmp_path):
     return tmp_path
 
 
+SETTINGS = {"stable": 0.0, "metastable": 0.1, "compare": "relaxed"}
+INPUTS = {
+    "samples": "samples.parquet",
+    "relaxed": "relaxed.parquet",
+    "energies": "energies.csv",
+    "train": "train.parquet",
+    "val": "val.parquet",
+    "test": "test.parquet",
+}
+
+
+def judge(folder, name="sun_crystals", threads=1):
+    outputs = {"output": f"{name}.csv", "output_xyz": f"{name}.extxyz", "output_cif": f"{name}.zip"}
+    sun(SETTINGS, threads=threads, **{option: folder / path for option, path in {**INPUTS, **outputs}.items()})
+
+
 def run_all(folder, *opinions, **row):
     energy_above_hull(folder / "relaxed.parquet", folder / "hull.parquet", folder / "energies.csv")
-    sun(
-        {"stable": 0.0, "metastable": 0.1, "compare": "relaxed"},
-        folder / "samples.parquet",
-        folder / "relaxed.parquet",
-        folder / "energies.csv",
-        folder / "train.parquet",
-        folder / "sun_crystals.csv",
-        folder / "sun_crystals.extxyz",
-        folder / "sun_crystals.zip",
-    )
+    judge(folder)
     sun_table(
         {"rows": [dict(sorted((ROW | row).items()))]},
         [folder / "sun_crystals.csv"],
@@ -86,6 +99,12 @@ def test_from_energies_to_rates(folder):
     assert verdicts["sun"].tolist() == ["True", "False", "", ""]
     assert verdicts["energy_above_hull_with_samples"].tolist() == ["0.0", "0.1", "", ""]
     assert verdicts["decomposition"].tolist() == ["1 NaN", "1 NaN", "", ""]
+    assert verdicts["same_as"].tolist() == ["", "000000", "", ""]
+    assert verdicts["matches_none"].tolist() == ["False", "False", "True", ""]
+    assert verdicts["novel_in_dataset"].tolist() == ["True", "True", "False", ""]
+    assert verdicts["matched_dataset_id"].tolist() == ["", "", "test", ""]
+    assert verdicts["composition_new"].tolist() == ["True", "True", "True", ""]
+    assert verdicts["rmsd_to_relaxed"].tolist()[3] == "" and float(verdicts["rmsd_to_relaxed"].iloc[0]) < 1e-6
     assert verdicts["hull_coverage"].tolist() == ["same_composition", "same_composition", "not_covered", "not_covered"]
     assert list(table.columns) == COLUMNS
     row = table.iloc[0]
@@ -147,3 +166,57 @@ def test_energies_of_other_weights_are_refused(folder):
     hull.write(folder / "hull.parquet")
     with pytest.raises(StageError, match="build the hull anew"):
         energy_above_hull(folder / "relaxed.parquet", folder / "hull.parquet", folder / "energies.csv")
+
+
+def many(count, length, first=0):
+    """As many crystals of as many compositions."""
+    pairs = [(z, other) for z in range(3, 40) for other in range(40, 70)][:count]
+    return [crystal(f"{first + index:06d}", length, numbers) for index, numbers in enumerate(pairs)]
+
+
+HELD = """
+import os, pathlib, time
+from sunflow.evaluation import comparison_tasks
+original = comparison_tasks.Relaxation.run
+def run(self, comparer):
+    number = int(self.generated.crystal_id)
+    with open("compared", "a") as stream:
+        stream.write(f"{number}\\n")
+    if number == 40 and pathlib.Path("hold").exists():
+        pathlib.Path("held").touch()
+        time.sleep(1000)
+    return original(self, comparer)
+comparison_tasks.Relaxation.run = run
+"""
+
+
+def test_a_killed_stage_continues_and_ends_with_the_same_file(folder, monkeypatch):
+    """Tasks go in order of their names within a size: the kill comes when forty relaxations have been compared."""
+    samples = many(60, 3.2)
+    write_crystals(folder / "samples.parquet", samples)
+    write_crystals(folder / "relaxed.parquet", samples, {"potential": "toy", "weights_hash": "abc"})
+    energy_above_hull(folder / "relaxed.parquet", folder / "hull.parquet", folder / "energies.csv")
+    (folder / "sitecustomize.py").write_text(HELD)
+    (folder / "hold").touch()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", f"{folder}:{os.environ.get('PYTHONPATH', '')}")
+    options = {**INPUTS, "output": "killed.csv", "output-xyz": "killed.extxyz", "output-cif": "killed.zip"}
+    command = [sys.executable, "-m", "sunflow.stages.sun", "--settings", json.dumps(SETTINGS), "--threads", "1"]
+    command += [text for option, path in options.items() for text in (f"--{option}", str(folder / path))]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as process:
+        while not (folder / "held").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    assert not (folder / "killed.csv").exists()
+    before = (folder / "compared").read_text().split()
+    (folder / "hold").unlink()
+    (folder / "compared").unlink()
+    subprocess.run(command, cwd=folder, check=True, stderr=subprocess.DEVNULL)
+    after = (folder / "compared").read_text().split()
+    assert before == [str(number) for number in range(41)]
+    assert after == [str(number) for number in range(32, 60)]
+    judge(folder, "whole")
+    for ending in ("csv", "extxyz", "zip"):
+        assert (folder / f"killed.{ending}").read_bytes() == (folder / f"whole.{ending}").read_bytes()
+    assert not list(folder.glob(".killed*journal"))

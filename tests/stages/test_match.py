@@ -14,7 +14,8 @@ from sunflow.stages.match import match
 from sunflow.stages.match_rate import match_rate
 
 COLUMNS = (
-    "generator,task,num_steps,filter,k,num_pairs,match_rate,match_rate_low,match_rate_high,rmse,seconds_per_crystal"
+    "generator,task,num_steps,filter,k,num_pairs,match_rate,match_rate_low,match_rate_high,rmse,seconds_per_crystal,"
+    "metre,crmse"
 ).split(",")
 PREDICTED = {"generator": "crysbfn", "task": "structure_prediction", "num_steps": 10}
 REFERENCE = {"generator": "reference", "task": "test", "num_steps": None}
@@ -73,7 +74,7 @@ def rates(folder, rows, names, times, *plot):
 def test_every_prediction_has_a_row(folder):
     table = read(folder / "matches.csv")
     assert list(table.columns) == (
-        "target_id,candidate,status,reason,structure_valid,composition_valid,target_valid,rmsd".split(",")
+        "target_id,candidate,status,reason,structure_valid,composition_valid,target_valid,rmsd,metre_rmsd".split(",")
     )
     assert table["target_id"].tolist() == [name for name in ("NaN", "mp-2", "mp-3", "mp-4") for _ in range(2)]
     assert table["candidate"].tolist() == [0, 1] * 4

@@ -34,6 +34,16 @@ control_unpublished,0.0,,,300,""
 control_undecided,13.0,,,300,""
 """
 UNPUBLISHED = "control_mean_error,,,,0,\n"
+METRICS = {
+    "validity.csv": "generator,num_requested,structural,structural_low,structural_high,protocol\n"
+    "crysbfn,64,0.9375,0.85,0.975,of all requested crystals\nCDVAE (published),,1.0,,,table 1\n",
+    "coverage.csv": "generator,num_requested,recall,num_reference,protocol\nreference,50,0.66,50,halves\n",
+    "distributions.csv": "generator,property,distance,low,high,definition,protocol,num_generated,num_reference\n"
+    'crysbfn,density,2.9559,1.6,4.3,"Wasserstein distance of densities, g/cm³",all crystals; bootstrap,64,100\n',
+}
+MEASURES = pd.DataFrame(
+    {"density": [2.0, 3.0, None], "volume_per_atom": [9.0, 11.0, None], "num_elements": [1, 2, None]}
+)
 
 
 def crystal(name, status="ok", reason=""):
@@ -66,11 +76,33 @@ def verdict(crystal, above):
     return {name: values.get(name) for name in COLUMNS}
 
 
+def files_of(folder):
+    """The arguments of the stage that are files, and their names, without trajectories."""
+    return {
+        "table": folder / "sun.csv",
+        "crystals": [folder / "crysbfn.csv", folder / "reference.csv"],
+        "relaxed": [folder / "crysbfn.parquet", folder / "reference.parquet"],
+        "curves": [folder / "curve.csv"],
+        "curve_names": ["crysbfn"],
+        "qualities": [folder / "quality.csv"],
+        "validity": folder / "validity.csv",
+        "coverage": folder / "coverage.csv",
+        "distributions": folder / "distributions.csv",
+        "measures": [folder / "measures.parquet"],
+        "measure_names": ["crysbfn"],
+        "reference": folder / "test_measures.parquet",
+        "summary": folder / "summary.csv",
+        "provenance": folder / "provenance.json",
+        "output": folder / "report.html",
+        "output_histogram": folder / "hull_histogram.svg",
+    }
+
+
 @pytest.fixture
 def make(tmp_path):
     """A function that renders a page for these crystals per row, as (crystal, energy above hull)."""
 
-    def run(*groups, control=CONTROL_MEASURES, opinion=None, trajectories=()):
+    def run(*groups, control=CONTROL_MEASURES, opinion=None, trajectories=(), metrics=METRICS):
         table = []
         for row, group in zip(ROWS, groups, strict=True):
             name = row["generator"]
@@ -85,20 +117,15 @@ def make(tmp_path):
         pd.DataFrame({**curve, "learning_rate": 0.001}).to_csv(tmp_path / "curve.csv", index=False)
         (tmp_path / "summary.csv").write_text("split,outcome,reason,crystals\ntrain,kept,,7\n")
         (tmp_path / "provenance.json").write_text(json.dumps({"commit": None, "versions": {"torch": "2"}}))
+        for name, text in metrics.items():
+            (tmp_path / name).write_text(text)
+        for name in ("measures.parquet", "test_measures.parquet"):
+            MEASURES.assign(crystal_id="0").to_parquet(tmp_path / name)
         report(
             {"dataset": "demo", "rows": ROWS, "thresholds": {"stable": 0.0, "metastable": 0.1}},
-            tmp_path / "sun.csv",
-            [tmp_path / "crysbfn.csv", tmp_path / "reference.csv"],
-            [tmp_path / "crysbfn.parquet", tmp_path / "reference.parquet"],
-            [tmp_path / "curve.csv"],
-            ["crysbfn"],
-            list(trajectories),
-            ["crysbfn"] * len(trajectories),
-            [tmp_path / "quality.csv"],
-            tmp_path / "summary.csv",
-            tmp_path / "provenance.json",
-            tmp_path / "report.html",
-            tmp_path / "hull_histogram.svg",
+            **files_of(tmp_path),
+            trajectories=list(trajectories),
+            trajectory_names=["crysbfn"] * len(trajectories),
         )
         return (tmp_path / "report.html").read_text()
 
@@ -140,6 +167,41 @@ def test_a_second_opinion_has_a_column_of_its_own(make):
     assert "by tensornet" in page
 
 
+def test_the_metrics_of_the_tables_are_shown(make):
+    page = make(GOOD, CONTROL)
+    for shown in (
+        "93.75",
+        "85.00\u202f% to 97.50",
+        "CDVAE<sup>2</sup>",
+        "table 1",
+        "66.00",
+        ">2.9559<",
+        "1.6000 to 4.3",
+    ):
+        assert shown in page
+    charts = json.loads(re.search(r'id="charts">(.*?)</script>', page)[1])
+    for name in ("density", "volume_per_atom", "num_elements"):
+        assert [trace["name"] for trace in charts[name]["data"]] == ["crysbfn: 2 crystals", "reference: 2 crystals"]
+
+
+def test_tables_of_metrics_may_be_empty(make):
+    heads = {name: text.splitlines()[0] + "\n" for name, text in METRICS.items()}
+    assert make(GOOD, CONTROL, metrics=heads).count("There is nothing to show") == 4
+    assert make(GOOD, CONTROL, metrics=dict.fromkeys(METRICS, "\n")).count("There is nothing to show") == 4
+
+
+def test_a_generator_may_be_called_nan(make):
+    named = {name: text.replace("crysbfn", "NaN") for name, text in METRICS.items()}
+    assert ">NaN<sup>" in make(GOOD, CONTROL, metrics=named)
+
+
+def test_rates_against_the_threshold(make):
+    page = make(GOOD, CONTROL)
+    row = page[page.index("S.U.N. against the threshold") :]
+    row = row[row.index("crysbfn<sup>") : row.index("</tr>", row.index("crysbfn<sup>"))]
+    assert re.findall(r'title="(\d) of 3 requested crystals"', row) == ["1", "1", "2", "2", "2"]
+
+
 @pytest.fixture
 def write_trajectory(tmp_path):
     """A function that writes a trajectory of crystal 000000 in so many of ten steps."""
@@ -158,7 +220,7 @@ def write_trajectory(tmp_path):
 
 def test_plays_the_trajectory_of_a_crystal(make, write_trajectory):
     page = make(GOOD, CONTROL, trajectories=write_trajectory(3))
-    assert page.count("<figure") == 3
+    assert page.count("<figure") == 6
     for shown in ("How a crystal comes to be", "crystal 000000, NaN", "3 of 10 steps", "−0.0100 eV/atom", "no atom"):
         assert shown in page
     assert re.search(r'<input type="range" min="0" max="2" value="2" aria-label="[^"]+">', page)
@@ -200,16 +262,7 @@ def test_rows_that_do_not_belong_together_are_refused(make, tmp_path):
     with pytest.raises(StageError, match="different crystals"):
         report(
             {"dataset": "demo", "rows": ROWS, "thresholds": {"stable": 0.0, "metastable": 0.1}},
-            tmp_path / "sun.csv",
-            [tmp_path / "reference.csv", tmp_path / "crysbfn.csv"],
-            [tmp_path / "crysbfn.parquet", tmp_path / "reference.parquet"],
-            [],
-            [],
-            [],
-            [],
-            [tmp_path / "quality.csv"],
-            tmp_path / "summary.csv",
-            tmp_path / "provenance.json",
-            tmp_path / "report.html",
-            tmp_path / "hull_histogram.svg",
+            **files_of(tmp_path) | {"crystals": [tmp_path / "reference.csv", tmp_path / "crysbfn.csv"]},
+            trajectories=[],
+            trajectory_names=[],
         )

@@ -61,6 +61,11 @@ rule report:
         curves=trained("training_curve.csv"),
         trajectories=trajectories,
         qualities=hull_qualities,
+        validity="results/{dataset}/validity.csv",
+        coverage="results/{dataset}/coverage.csv",
+        distributions="results/{dataset}/distributions.csv",
+        measures=measures,
+        reference="results/{dataset}/crystals/test_measures.parquet",
         summary="results/{dataset}/crystals/summary.csv",
         provenance="results/{dataset}/provenance.json",
     output:
@@ -90,6 +95,7 @@ rule report:
         settings=lambda wildcards: as_json(report_settings(wildcards.dataset)),
         curve_names=lambda wildcards, input: [path.split("/")[2] for path in input.curves],
         trajectory_names=lambda wildcards, input: [path.split("/")[2] for path in input.trajectories],
+        measure_names=lambda wildcards, input: [path.split("/")[2] for path in input.measures],
         code=code_of("report"),
         templates=content_of("src/sunflow/report/*.jinja"),
     shell:
@@ -97,5 +103,7 @@ rule report:
         " --crystals {input.crystals} --relaxed {input.relaxed} --curves {input.curves}"
         " --curve-names {params.curve_names} --trajectories {input.trajectories}"
         " --trajectory-names {params.trajectory_names} --qualities {input.qualities}"
+        " --validity {input.validity} --coverage {input.coverage} --distributions {input.distributions}"
+        " --measures {input.measures} --measure-names {params.measure_names} --reference {input.reference}"
         " --summary {input.summary} --provenance {input.provenance}"
         " --output {output.page} --output-histogram {output.histogram} > {log} 2>&1"

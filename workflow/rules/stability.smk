@@ -125,6 +125,8 @@ rule sun:
         relaxed="results/{dataset}/{generator}/{task}/{relaxer}/relaxed.parquet",
         energies="results/{dataset}/{generator}/{task}/{relaxer}/energy_above_hull.csv",
         train="results/{dataset}/crystals/train.parquet",
+        val="results/{dataset}/crystals/val.parquet",
+        test="results/{dataset}/crystals/test.parquet",
     output:
         crystals=report(
             "results/{dataset}/{generator}/{task}/{relaxer}/sun_crystals.csv",
@@ -140,17 +142,18 @@ rule sun:
         "logs/{dataset}/{generator}/{task}/{relaxer}/sun.benchmark.tsv"
     conda:
         "../../envs/crystals.yaml"
-    threads: 1
+    threads: 8
     resources:
         mem_mb=8000,
         runtime="4h",
     params:
         settings=lambda wildcards: as_json(sun_settings(wildcards)),
         code=code_of("sun"),
-        versions=pinned("pymatgen", "pymatgen-core", "spglib"),
+        versions=pinned("pymatgen", "pymatgen-core", "spglib", "scipy"),
     shell:
         "python -m sunflow.stages.sun --settings {params.settings:q} --samples {input.samples}"
-        " --relaxed {input.relaxed} --energies {input.energies} --train {input.train}"
+        " --relaxed {input.relaxed} --energies {input.energies} --train {input.train} --val {input.val}"
+        " --test {input.test} --threads {threads}"
         " --output {output.crystals} --output-xyz {output.xyz} --output-cif {output.cif} > {log} 2>&1"
 
 

@@ -71,28 +71,28 @@ def distribution_distances(generated: pd.DataFrame, reference: pd.DataFrame, see
 def _drawn(what: Property, valid: np.ndarray, known: np.ndarray, random: np.random.Generator) -> dict[str, Any]:
     """By the published protocol; all valid crystals, and no noise of the seed, where there are no more than 1 000."""
     if len(valid) <= NUM_DRAWN:
-        definition = f"{what.definition}; all valid crystals, which are no more than {NUM_DRAWN}"
-        low, high = bootstrap_interval(what.distance, [valid, known], random)
-        return _row(what.distance(valid, known), low, high, definition, len(valid))
+        interval = bootstrap_interval(what.distance, [valid, known], random)
+        protocol = f"all valid crystals, which are no more than {NUM_DRAWN}; bootstrap"
+        return _row(what, float(what.distance(valid, known)), interval, protocol, len(valid))
     drawn = [what.distance(random.choice(valid, NUM_DRAWN, replace=False), known) for _ in range(NUM_DRAWS)]
     low, high = np.quantile(drawn, [0.025, 0.975])
-    definition = (
-        f"{what.definition}; {NUM_DRAWN} valid crystals drawn at random, mean and 95 % range of {NUM_DRAWS} draws"
-    )
-    return _row(float(np.mean(drawn)), float(low), float(high), definition, NUM_DRAWN)
+    protocol = f"{NUM_DRAWN} valid crystals drawn at random; mean and 95 % range of {NUM_DRAWS} draws"
+    return _row(what, float(np.mean(drawn)), (low, high), protocol, NUM_DRAWN)
 
 
 def _whole(what: Property, everything: np.ndarray, known: np.ndarray, random: np.random.Generator) -> dict[str, Any]:
-    low, high = bootstrap_interval(what.distance, [everything, known], random)
-    definition = f"{what.definition}; all crystals, bootstrap"
-    return _row(what.distance(everything, known), low, high, definition, len(everything))
+    interval = bootstrap_interval(what.distance, [everything, known], random)
+    return _row(what, float(what.distance(everything, known)), interval, "all crystals; bootstrap", len(everything))
 
 
-def _row(distance: float, low: float, high: float, definition: str, num_generated: int) -> dict[str, Any]:
+def _row(
+    what: Property, distance: float, interval: tuple[float, float], protocol: str, num_generated: int
+) -> dict[str, Any]:
     return {
-        "distance": float(distance),
-        "low": low,
-        "high": high,
-        "definition": definition,
+        "distance": distance,
+        "low": float(interval[0]),
+        "high": float(interval[1]),
+        "definition": what.definition,
+        "protocol": protocol,
         "num_generated": num_generated,
     }

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from sunflow.evaluation.structure_prediction import TOLERANCES
+
 FILTERS: dict[str, tuple[str, ...]] = {
     "none": (),
     "crysbfn": ("structure_valid",),
@@ -31,6 +33,15 @@ class MatchRate:
     def rate(self) -> float:
         """The share of the targets that are matched."""
         return self.num_matches / self.num_pairs
+
+    @property
+    def crmse(self) -> float:
+        """Corrected RMSE: the mean over all targets, to each unmatched one of which the matcher's `stol` is given.
+
+        So it cannot be improved by matching less (Martirossyan et al., arXiv:2509.12178).
+        """
+        unmatched = self.num_pairs - self.num_matches
+        return (self.num_matches * (self.rmse or 0.0) + unmatched * TOLERANCES["stol"]) / self.num_pairs
 
 
 def match_rate_of(matches: pd.DataFrame, name: str, num_candidates: int) -> MatchRate:

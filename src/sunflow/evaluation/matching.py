@@ -1,65 +1,84 @@
-"""Which crystals are the same, by pymatgen's StructureMatcher at its default settings."""
+"""Which crystals are the same: repeats within a set, and what matches known crystals."""
 
-import logging
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-
-from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.core import Structure
+from collections.abc import Mapping, Sequence
 
 from sunflow.crystals.crystal import Crystal
-from sunflow.crystals.structures import reduced_formula, to_structure
-from sunflow.progress import progress
+from sunflow.crystals.structures import reduced_formula
+from sunflow.evaluation.comparison import Comparer, Failure, log_failures
+from sunflow.evaluation.reduced import Reduced, reduce_all
 
-logger = logging.getLogger(__name__)
+
+def best_first(crystals: Sequence[Crystal], energies: Sequence[float | None]) -> list[Crystal]:
+    """In order of energy above hull (unknown ones last), then of crystal_id."""
+    pairs = zip(crystals, energies, strict=True)
+    ordered = sorted(pairs, key=lambda pair: (math.inf if pair[1] is None else pair[1], pair[0].crystal_id))
+    return [crystal for crystal, _ in ordered]
+
+
+def repeats(group: Sequence[Reduced], comparer: Comparer) -> dict[str, str]:
+    """crystal_id → the id of the representative that it repeats; crystals that repeat none are not in it.
+
+    StructureMatcher is not transitive, so the order decides: each crystal is compared with the representatives before
+    it, and becomes one where it matches none.
+    """
+    representatives: list[Reduced] = []
+    found: dict[str, str] = {}
+    for crystal in group:
+        match = next((other for other in representatives if comparer.same(crystal, other)), None)
+        if match is None:
+            representatives.append(crystal)
+        else:
+            found[crystal.crystal_id] = match.crystal_id
+    return found
+
+
+def matched(group: Sequence[Reduced], repeated: dict[str, str], comparer: Comparer) -> set[str]:
+    """The ids of all crystals that match another one of the group, in either order of the two.
+
+    Args:
+        group: As `repeats` was given it.
+        repeated: What it found. Representatives match none before them, so that they are not asked again.
+        comparer: Compares them.
+    """
+    found = {*repeated, *repeated.values()}
+    for position, crystal in enumerate(group):
+        for other in group[:position]:
+            names = {crystal.crystal_id, other.crystal_id}
+            if names <= found:
+                continue
+            asked = names.isdisjoint(repeated)
+            if (not asked and comparer.same(crystal, other)) or comparer.same(other, crystal):
+                found |= names
+    return found
+
+
+def nearest_first(
+    crystal: Reduced, matches: Mapping[str, Sequence[Reduced]], comparer: Comparer
+) -> list[tuple[float, str, str]]:
+    """The known crystals that a crystal matches: displacement in (V/N)^(1/3), id, split; the least displaced first.
+
+    Equal displacements are ordered by id. That of a single match is not needed, and given as zero.
+    """
+    pairs = [(other, split) for split, others in matches.items() for other in others]
+    if len(pairs) == 1:
+        return [(0.0, other.crystal_id, split) for other, split in pairs]
+    return sorted((comparer.displacement(crystal, other), other.crystal_id, split) for other, split in pairs)
 
 
 def duplicates(crystals: Sequence[Crystal], energies: Sequence[float | None]) -> dict[str, str]:
     """crystal_id → the id of the better crystal that it repeats; crystals that repeat none are not in it.
 
-    Crystals are taken in order of energy above hull (unknown ones last), then of crystal_id, so that the
-    representative of every kind is its best one.
+    For few crystals, in this process. A crystal that cannot be compared is logged, and repeats none.
     """
-    order = sorted(
-        zip(crystals, energies, strict=True),
-        key=lambda pair: (math.inf if pair[1] is None else pair[1], pair[0].crystal_id),
-    )
-    kept: dict[str, list[tuple[str, Structure]]] = defaultdict(list)
-    repeats = {}
-    for crystal, _ in progress(order, "comparing with one another", "crystals", total=len(order)):
-        formula, structure = reduced_formula(crystal), to_structure(crystal)
-        match = first_match(structure, kept[formula])
-        if match is None:
-            kept[formula].append((crystal.crystal_id, structure))
+    comparer, groups = Comparer(), defaultdict(list)
+    ordered = best_first(crystals, energies)
+    for crystal, cell in zip(ordered, reduce_all(ordered, 1), strict=True):
+        if isinstance(cell, Reduced):
+            groups[reduced_formula(crystal)].append(cell)
         else:
-            repeats[crystal.crystal_id] = match
-    return repeats
-
-
-def known_matches(crystals: Sequence[Crystal], known: Iterable[Crystal]) -> dict[str, str]:
-    """crystal_id → the id of the first known crystal that it matches; crystals that match none are not in it."""
-    formulas = {crystal.crystal_id: reduced_formula(crystal) for crystal in crystals}
-    asked = set(formulas.values())
-    candidates: dict[str, list[tuple[str, Structure]]] = defaultdict(list)
-    for crystal in known:
-        if (formula := reduced_formula(crystal)) in asked:
-            candidates[formula].append((crystal.crystal_id, to_structure(crystal)))
-    matches = {}
-    for crystal in progress(crystals, "comparing with the train split", "crystals"):
-        match = first_match(to_structure(crystal), candidates[formulas[crystal.crystal_id]])
-        if match is not None:
-            matches[crystal.crystal_id] = match
-    return matches
-
-
-def first_match(structure: Structure, candidates: Iterable[tuple[str, Structure]]) -> str | None:
-    """The id of the first candidate that matches, or None."""
-    matcher = StructureMatcher()
-    for identity, other in candidates:
-        try:
-            if matcher.fit(structure, other):
-                return identity
-        except (ValueError, IndexError, ZeroDivisionError) as error:
-            logger.warning("%s could not be compared with %s: %s", structure.formula, identity, error)
-    return None
+            comparer.failures.append(Failure(crystal.crystal_id, "the others", cell))
+    found = {name: other for group in groups.values() for name, other in repeats(group, comparer).items()}
+    log_failures(comparer.failures)
+    return found

@@ -60,12 +60,21 @@ HULLS = {
 }
 
 CITATIONS = {
+    "CDVAE": (
+        "Xie et al., Crystal Diffusion Variational Autoencoder for Periodic Material Generation, ICLR 2022",
+        "arxiv.org/abs/2110.06197",
+    ),
     "CrysBFN": ("Wu et al., A Periodic Bayesian Flow for Material Generation, ICLR 2025", "arxiv.org/abs/2502.02016"),
     "CHGNet": ("Deng et al., Nature Machine Intelligence 5, 1031 (2023)", "doi.org/10.1038/s42256-023-00716-3"),
+    "matminer": (
+        "Ward et al., Computational Materials Science 152, 60 (2018)",
+        "doi.org/10.1016/j.commatsci.2018.05.018",
+    ),
     "pymatgen": (
         "Ong et al., Computational Materials Science 68, 314 (2013)",
         "doi.org/10.1016/j.commatsci.2012.10.028",
     ),
+    "SMACT": ("Davies et al., Journal of Open Source Software 4, 1361 (2019)", "doi.org/10.21105/joss.01361"),
     "spglib": (
         "Togo et al., Science and Technology of Advanced Materials: Methods 4, 2384822 (2024)",
         "doi.org/10.1080/27660400.2024.2384822",
@@ -73,3 +82,5 @@ CITATIONS = {
     "Materials Project": ("Jain et al., APL Materials 1, 011002 (2013)", "doi.org/10.1063/1.4812323"),
     "Snakemake": ("Mölder et al., F1000Research 10, 33 (2021)", "doi.org/10.12688/f1000research.29032.2"),
 }
+METRICS_CITED = ("CDVAE", "matminer", "pymatgen", "SMACT", "spglib")
+"""Those that the metrics alone stand on."""

@@ -5,31 +5,23 @@ from collections.abc import Hashable
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from sunflow.report import counts, figures, text
 from sunflow.report.best import best_crystals
 from sunflow.report.definitions import CITATIONS, COLUMNS, HULLS
+from sunflow.report.metrics import metric_tables
 from sunflow.report.periodic_table import cells
+from sunflow.report.property_figures import property_figures
 from sunflow.report.rows import DEMONSTRATION_BELOW, Row
 from sunflow.report.sunflower import crystals_per_seed, seeds
+from sunflow.report.templates import environment
+from sunflow.report.threshold_table import threshold_table
 from sunflow.report.trajectory_view import Trajectory, trajectory_view
 
 Measures = dict[Hashable, dict[str, Any]]
 """Name of a measure → its value, the ends of its interval and the number it is of."""
-FILTERS = (
-    text.percent,
-    text.integer,
-    text.duration,
-    text.energy,
-    text.error,
-    text.formula,
-    text.space_group,
-    text.words,
-    text.is_missing,
-)
 
 
 def render(
@@ -40,6 +32,11 @@ def render(
     curves: dict[str, pd.DataFrame],
     trajectories: list[Trajectory],
     qualities: dict[str, Measures],
+    validity: pd.DataFrame,
+    coverage: pd.DataFrame,
+    distributions: pd.DataFrame,
+    properties: dict[str, pd.DataFrame],
+    sun_curves: list[pd.DataFrame],
     summary: pd.DataFrame,
     provenance: dict[str, Any],
 ) -> str:
@@ -53,14 +50,21 @@ def render(
         curves: Training curve of every trained generator, by its name.
         trajectories: How one crystal of each generator came to be.
         qualities: How far the hull of each relaxer can be trusted, by its name.
+        validity: validity.csv.
+        coverage: coverage.csv.
+        distributions: distributions.csv.
+        properties: Those of every generator's crystals as generated, and of the test split as `reference`.
+        sun_curves: S.U.N. rates of each row against the threshold.
         summary: What was kept and dropped of the dataset, one line per split.
         provenance: The content of provenance.json.
     """
     generated = [row for row in rows if not row.is_reference]
     outcomes = {row.label: counts.outcomes(row.crystals) for row in rows}
+    colors = {row.record["generator"]: row.color for row in reversed(rows)}
+    pictures = property_figures(properties, colors)
     candidates = {row.label: best_crystals(row) for row in generated}
     return (
-        _environment()
+        environment()
         .get_template("page.html.jinja")
         .render(
             dataset=dataset,
@@ -83,7 +87,11 @@ def render(
             views=[candidate["view"] for found in candidates.values() for candidate in found],
             trajectories=[(trajectory, verdict(rows, trajectory)) for trajectory in trajectories],
             players=[trajectory_view(trajectory.frames) if trajectory.frames else None for trajectory in trajectories],
-            charts=_charts(rows, stable, metastable, curves),
+            charts=pictures | _charts(rows, stable, metastable, curves),
+            metrics=metric_tables(validity, coverage, distributions, f"the test split of {dataset}", colors),
+            thresholds=threshold_table(rows, sun_curves),
+            pictures=list(pictures),
+            pictured={name: colors[name] for name in properties},
             curve_names=list(curves),
             qualities=qualities,
             opinions=any(row.record["second_opinion"] for row in rows),
@@ -119,17 +127,3 @@ def _charts(
 
 def _missing(row: Row) -> bool:
     return text.is_missing(row.record["sun_rate_high"])
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("sunflow.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    functions = {function.__name__: function for function in FILTERS}
-    environment.filters |= functions
-    environment.globals |= functions
-    return environment

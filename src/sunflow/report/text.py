@@ -24,6 +24,19 @@ def percent(rate: Any) -> str:
     return f"{value:.{digits}f}{_NARROW_SPACE}%"
 
 
+def hundredths(rate: Any) -> str:
+    """A fraction as a percentage with two decimals, as papers print it; exactly none and all have none."""
+    if is_missing(rate):
+        return NONE
+    value = 100 * float(rate)
+    return f"{value:.{0 if value in (0, 100) else 2}f}{_NARROW_SPACE}%"
+
+
+def distance(value: Any) -> str:
+    """A distance with four decimals, as papers print it."""
+    return NONE if is_missing(value) or not math.isfinite(value) else f"{float(value):.4f}"
+
+
 def integer(value: Any) -> str:
     """A count with narrow spaces between the thousands."""
     return NONE if is_missing(value) else f"{int(value):,}".replace(",", _NARROW_SPACE)

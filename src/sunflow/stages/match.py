@@ -8,6 +8,7 @@ import pandas as pd
 
 from sunflow.atomic import write_text
 from sunflow.crystals.files import read_crystals
+from sunflow.evaluation.metre import pairs_with_others, smallest_rmsds
 from sunflow.evaluation.parallel import judge_all
 from sunflow.evaluation.structure_prediction import COLUMNS, STATUSES, Pair, pair_by_id
 from sunflow.journal import Journal
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 def match(samples: Path, test: Path, threads: int, output: Path) -> None:
     """Write one row per prediction: is it valid, does it match its target in `test`, and how closely (`rmsd`).
 
+    `metre_rmsd` is how closely any prediction of the composition matches the target, be it a prediction of another.
     The crystals of `samples` name their target by the property `target_id`, and count its predictions from 0 by
     `candidate`. The positive control, crystals of the test split itself, has neither: each is compared with itself. A
     killed run continues from the journal beside its output.
@@ -30,7 +32,9 @@ def match(samples: Path, test: Path, threads: int, output: Path) -> None:
     pairs = read_pairs(samples, test)
     work = stamp(file_hash(samples), file_hash(test), code_fingerprint("sunflow.stages.match"))
     with Journal(output.with_name(f".{output.name}.journal"), work) as journal:
-        table = pd.DataFrame(judge_all(pairs, journal, threads), columns=list(COLUMNS), dtype=object)
+        rows = judge_all([*pairs, *pairs_with_others(pairs)], journal, threads)
+        table = pd.DataFrame(rows[: len(pairs)], columns=list(COLUMNS), dtype=object)
+        table["metre_rmsd"] = table["target_id"].map(smallest_rmsds(rows))
         log_counts(table)
         assert table["status"].isin(STATUSES).sum() == len(table) == len(pairs), "a prediction was lost"
         write_text(output, table.to_csv(index=False))

@@ -9,6 +9,7 @@ import pandas as pd
 
 from sunflow.atomic import atomic_path, write_text
 from sunflow.evaluation.match_rate import FILTERS, match_rate_of, numbers_of_candidates
+from sunflow.evaluation.metre import metre
 from sunflow.evaluation.rates import wilson_interval
 from sunflow.evaluation.structure_prediction import STATUSES
 from sunflow.report.step_figure import write_step_figure
@@ -59,7 +60,7 @@ def read_matches(path: Path) -> pd.DataFrame:
         StageError: Predictions are missing from it.
     """
     kinds = {"target_id": "str", "status": "str", "reason": "str"}
-    table = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values={"rmsd": [""]})
+    table = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values={"rmsd": [""], "metre_rmsd": [""]})
     candidates = table.groupby("target_id")["candidate"].nunique()
     if not len(table) or not table["status"].isin(STATUSES).all() or len(table) != candidates.max() * len(candidates):
         raise StageError(f"{path} does not hold as many predictions of each target: delete it, and run again")
@@ -73,7 +74,10 @@ def seconds_per_crystal(path: Path) -> float | None:
 
 
 def lines(row: dict[str, Any], matches: pd.DataFrame, seconds: float | None) -> Iterator[dict[str, Any]]:
-    """The rates of one file under every filter, for every number of candidates."""
+    """The rates of one file under every filter, for every number of candidates; METRe knows neither, and comes once."""
+    closest = matches.groupby("target_id")["metre_rmsd"].first()
+    everyone = metre({str(target): None if pd.isna(rmsd) else float(rmsd) for target, rmsd in closest.items()})
+    largest = max(numbers_of_candidates(matches))
     for name in FILTERS:
         for k in numbers_of_candidates(matches):
             found = match_rate_of(matches, name, k)
@@ -94,6 +98,8 @@ def lines(row: dict[str, Any], matches: pd.DataFrame, seconds: float | None) -> 
                 "match_rate_high": high,
                 "rmse": found.rmse,
                 "seconds_per_crystal": seconds,
+                "metre": everyone.rate if name == "none" and k == largest else None,
+                "crmse": everyone.crmse if name == "none" and k == largest else None,
                 **{column: value for column, value in row.items() if column not in NAMES},
             }
 

@@ -8,16 +8,42 @@ import pandas as pd
 
 from sunflow.atomic import atomic_path, write_text
 from sunflow.crystals.files import read_crystals, read_metadata
+from sunflow.evaluation.sun_curve import sun_curve
 from sunflow.report.histogram import write_histogram
 from sunflow.report.page import Measures, render
-from sunflow.report.rows import Row, assemble
+from sunflow.report.property_figures import SHOWN
+from sunflow.report.rows import REFERENCE, Row, assemble
 from sunflow.report.trajectory_view import Trajectory
 from sunflow.stages.command import StageError, run
 
 ROW_NAMES = ("generator", "task", "relaxer", "hull")
 OPINION = "second_opinion"
-VERDICTS = ("geometry_valid", "converged", "unique", "novel", "metastable", "stable", "sun", "sun_with_samples")
-WORDS = ("crystal_id", "formula", "status", "reason", "hull_coverage", "decomposition", "matched_train_id")
+NAMES_OF_METRICS = ("generator", "property", "definition", "protocol")
+VERDICTS = (
+    "geometry_valid",
+    "converged",
+    "unique",
+    "matches_none",
+    "composition_new",
+    "novel",
+    "novel_in_dataset",
+    "metastable",
+    "stable",
+    "sun",
+    "sun_with_samples",
+)
+WORDS = (
+    "crystal_id",
+    "formula",
+    "status",
+    "reason",
+    "hull_coverage",
+    "decomposition",
+    "same_as",
+    "matched_train_id",
+    "matched_dataset_id",
+    "comparison_reason",
+)
 
 
 def report(
@@ -30,6 +56,12 @@ def report(
     trajectories: list[Path],
     trajectory_names: list[str],
     qualities: list[Path],
+    validity: Path,
+    coverage: Path,
+    distributions: Path,
+    measures: list[Path],
+    measure_names: list[str],
+    reference: Path,
     summary: Path,
     provenance: Path,
     output: Path,
@@ -40,7 +72,8 @@ def report(
     `settings` holds `dataset`, `rows` (generator, task, relaxer, hull; in the order of `table`, `crystals` and
     `relaxed`) and `thresholds` (stable, metastable; eV/atom). `curves` are the training curves of `curve_names`,
     `trajectories` belong to the generators `trajectory_names`, and `qualities` measure the hull of every relaxer, in
-    the order in which the rows first name them.
+    the order in which the rows first name them. `measures` are those of the crystals of the generators `measure_names`
+    as generated, `reference` those of the test split.
     """
     rows = read_rows(settings["rows"], table, crystals, relaxed)
     thresholds: dict[str, float] = settings["thresholds"]
@@ -51,6 +84,14 @@ def report(
         curves={name: pd.read_csv(path) for name, path in zip(curve_names, curves, strict=True)},
         trajectories=[read_trajectory(*pair) for pair in zip(trajectory_names, trajectories, strict=True)],
         qualities=read_qualities(settings["rows"], qualities),
+        validity=read_metric(validity),
+        coverage=read_metric(coverage),
+        distributions=read_metric(distributions),
+        properties={
+            name: pd.read_parquet(path, columns=list(SHOWN))
+            for name, path in zip([*measure_names, REFERENCE], [*measures, reference], strict=True)
+        },
+        sun_curves=[sun_curve(row.crystals) for row in rows],
         summary=pd.read_csv(summary, dtype=str, keep_default_na=False),
         provenance=json.loads(provenance.read_text(encoding="utf-8")),
     )
@@ -84,6 +125,14 @@ def read_qualities(names: list[dict[str, Any]], paths: list[Path]) -> dict[str, 
     relaxers = dict.fromkeys(row["relaxer"] for row in names)
     tables = [pd.read_csv(path).set_index("measure").to_dict("index") for path in paths]
     return dict(zip(relaxers, tables, strict=True))
+
+
+def read_metric(path: Path) -> pd.DataFrame:
+    """A table of metrics; without rows and columns where nothing could be compared."""
+    try:
+        return _read_csv(path, dict.fromkeys(NAMES_OF_METRICS, "str"))
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
 
 
 def read_trajectory(generator: str, path: Path) -> Trajectory:
