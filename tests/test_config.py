@@ -16,7 +16,7 @@ from sunflow.crystals.remote_files import FILES
 from sunflow.flows.accuracy_schedule import SCHEDULES
 from sunflow.generators.coordinates import COORDINATES
 from sunflow.generators.crysbfn import SAMPLERS, CrysBFN
-from sunflow.generators.generator import KINDS, TASKS
+from sunflow.generators.generator import TASKS, module_of
 from sunflow.registry import POTENTIALS
 from sunflow.relaxation.limits import Limits
 from sunflow.training.settings import TrainingSettings
@@ -71,6 +71,31 @@ MUTATIONS = {
     "sampler": ({"generators__crysbfn__sampling__sampler": "redaw"}, f"{RUN}.sampling.sampler", "'redraw'"),
     "precision": ({"generators__crysbfn__training__precision": "float16"}, f"{RUN}.training.precision", "'float32'"),
     "task": ({"generators__crysbfn__tasks": ["generate"]}, f"{RUN}.tasks.0", "'generation'"),
+    "task that a kind does not know": (
+        {"generators__substitution__tasks": ["generation", "structure_prediction"]},
+        "generators.substitution.tasks",
+        "substitution knows generation only",
+    ),
+    "steps of a kind without": (
+        {"generators__random__sampling": {"num_steps": 10}},
+        "generators.random.sampling.num_steps",
+        "random does not sample in steps",
+    ),
+    "steps of a kind without, for a dataset": (
+        {"generators__random__datasets__mp20": {"sampling": {"num_steps": 10}}},
+        "generators.random.datasets.mp20.sampling.num_steps",
+        "random does not sample in steps",
+    ),
+    "hyper-parameter of a kind without": (
+        {"generators__random__model": {"num_steps": 10}},
+        "generators.random.model.num_steps",
+        "unknown key",
+    ),
+    "ablation of a kind that predicts no structures": (
+        {"generators__other": {"kind": "substitution", "ablation_of": "substitution"}},
+        "generators.other.ablation_of",
+        "ablations are compared by structure_prediction, which substitution does not know",
+    ),
     "potential": (
         {"relaxers__chgnet__potential": "chgnett"},
         "relaxers.chgnet.potential",
@@ -323,7 +348,8 @@ def test_generators_and_relaxers_of_a_dataset():
     raw["datasets"]["mp20"]["generators"] = ["second"]
     config = load(raw)
     assert config.generators_of("mp20") == ["second"] and config.relaxers_of("mp20") == ["rough"]
-    assert config.generators_of("demo") == ["crysbfn", "second"] and config.relaxers_of("demo") == ["chgnet"]
+    assert config.generators_of("demo") == ["crysbfn", "substitution", "random", "second"]
+    assert config.relaxers_of("demo") == ["chgnet"]
 
 
 def test_the_environment_names_the_mirror(monkeypatch):
@@ -383,7 +409,10 @@ def test_registries_agree():
     assert TrainingSettings.from_dict(training)
     defaults = json_schema()["$defs"]["Training"]["properties"]
     assert {name: field["default"] for name, field in defaults.items()} == vars(TrainingSettings())
-    assert list(MODELS) == list(KINDS)
+    for kind, model in MODELS.items():
+        source = (PROJECT / "src" / module_of(kind).replace(".", "/")).with_suffix(".py")
+        assert "\ndef build(" in source.read_text()
+        assert set(model.tasks) <= set(TASKS) and (PROJECT / f"envs/{model.environment}.yaml").exists()
     text = json.dumps(json_schema())
     for name in (*SCHEDULES, *SAMPLERS, *COORDINATES, *TASKS):
         assert f'"{name}"' in text
@@ -419,7 +448,7 @@ def test_an_ablation_is_trained_where_its_base_has_given_weights():
 
 def test_ablations_stand_aside_and_say_what_they_change():
     config = load(RAW)
-    assert config.generators_of("demo") == ["crysbfn"]
+    assert config.generators_of("demo") == ["crysbfn", "substitution", "random"]
     assert config.ablations_of("demo") == {
         "crysbfn": "",
         "crysbfn_without_entropy": "model.entropy_conditioning=False",

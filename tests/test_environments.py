@@ -12,7 +12,7 @@ CONSTRAINTS = dict(
 )
 
 
-@pytest.mark.parametrize("stack", ["torch", "crystals", "chgnet", "tensornet"])
+@pytest.mark.parametrize("stack", ["torch", "crystals", "chgnet", "tensornet", "controls"])
 def test_conda_environments_are_pinned_like_the_constraints(stack):
     environment = yaml.safe_load((PROJECT / f"envs/{stack}.yaml").read_text())
     packages = environment["dependencies"][-1]["pip"]
@@ -39,7 +39,8 @@ def test_every_requirement_is_pinned_without_a_build_suffix():
 
 
 def test_every_environment_is_checked():
-    assert {path.stem for path in (PROJECT / "envs").glob("*.yaml")} == {"torch", "crystals", "chgnet", "tensornet"}
+    stacks = {"torch", "crystals", "chgnet", "tensornet", "controls"}
+    assert {path.stem for path in (PROJECT / "envs").glob("*.yaml")} == stacks
 
 
 def test_matgl_is_optional_and_brings_the_versions_of_its_environment():

@@ -1,4 +1,4 @@
-"""Imports point down only, and training and sampling need no chemistry package."""
+"""Imports point down only, and training and sampling need no chemistry package, but for the controls."""
 
 import ast
 import subprocess
@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from sunflow.config import MODELS
 
 PACKAGE = Path(__file__).parents[1] / "src" / "sunflow"
 BELOW = {
@@ -22,15 +24,21 @@ BELOW = {
 LEAVES = ("atomic", "journal", "progress", "provenance", "registry", "workers")
 """Modules beside the rooms, which import none of them."""
 CHEMISTRY = ("pymatgen", "ase", "spglib", "chgnet", "matgl", "torch_geometric", "lightning", "smact")
-CHEMISTRY += ("pydantic", "yaml", "scipy", "pooch", "plotly", "psutil")
+CHEMISTRY += ("pyxtal", "pydantic", "yaml", "scipy", "pooch", "plotly", "psutil")
+LEARNING = [kind for kind, model in MODELS.items() if model.environment == "torch"]
+"""Kinds that run on a bare GPU image. Controls build on chemistry packages, and are imported only when asked for."""
+
+
+def modules_imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
 
 
 def rooms_imported(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sunflow."):
-            yield node.module.split(".")[1]
-        elif isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[1] for alias in node.names if alias.name.startswith("sunflow."))
+    return [name.split(".")[1] for name in modules_imported(path) if name.startswith("sunflow.")]
 
 
 @pytest.mark.parametrize("room", BELOW)
@@ -54,6 +62,15 @@ def test_leaves_import_no_room(leaf):
 
 @pytest.mark.parametrize("stage", ["accuracy_schedule", "train", "sample", "reference"])
 def test_learning_needs_no_chemistry(stage):
+    """Nor does a stage that can be asked for a control, as long as it is not."""
+    assert "crysbfn" in LEARNING
     refuse = "import sys\n" + "".join(f"sys.modules[{name!r}] = None\n" for name in CHEMISTRY)
-    names = f"from sunflow.generators import crysbfn\nimport sunflow.stages.{stage}"
+    names = f"import sunflow.stages.{stage}\nfrom sunflow.generators import {', '.join(LEARNING)}"
     subprocess.run([sys.executable, "-c", refuse + names], check=True)
+
+
+def test_only_controls_import_chemistry_among_generators():
+    """At run time by themselves and by what they import: their module, and the modules of no other kind."""
+    for path in (PACKAGE / "generators").glob("*.py"):
+        imported = {name.partition(".")[0] for name in modules_imported(path)} & set(CHEMISTRY)
+        assert not imported or (path.stem in MODELS and path.stem not in LEARNING), f"{path.name} imports {imported}"

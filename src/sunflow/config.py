@@ -18,22 +18,20 @@ from pydantic import (
     WrapValidator,
     create_model,
     field_validator,
+    model_validator,
 )
 
 from sunflow.configuration.datasets import OFFICIAL, Dataset, Fractions
+from sunflow.configuration.kinds import CrysBFNModel, Kind, RandomModel, SubstitutionModel
 from sunflow.configuration.messages import ConfigError, Path, config_error, keys_at
 from sunflow.configuration.settings import Prediction, Relaxer, Sampling, Sun, Task, Training
 from sunflow.configuration.values import (
-    Count,
-    Fraction,
     KnownDataset,
     KnownGenerator,
     Name,
     Names,
     Natural,
-    Positive,
     Section,
-    Steps,
     Text,
     nearest,
     wrong,
@@ -43,42 +41,12 @@ from sunflow.configuration.values import (
 __all__ = ["MODELS", "Config", "ConfigError", "check_target", "json_schema", "load"]
 Model = TypeVar("Model", bound=Section)
 
-
-class CrysBFNModel(Section):
-    """Hyper-parameters of CrysBFN."""
-
-    hidden_dim: Count = Field(default=512, description="Width of the network.")
-    num_layers: Count = Field(default=6, description="Rounds of messages.")
-    num_frequencies: Count = Field(default=128, description="Fourier frequencies per axis.")
-    time_dim: Annotated[Count, Field(multiple_of=2)] = Field(default=128, description="Length of the time embedding.")
-    num_steps: Steps = Field(default=1000, description="Steps from no knowledge to a crystal.")
-    schedule: Literal["official", "flow_exact", "universal", "hand"] = Field(
-        default="universal", description="Rule of the coordinates' accuracies; universal serves any number of steps."
-    )
-    final_accuracy: Positive = Field(default=1000.0, description="Concentration of the coordinates at the end.")
-    lattice_sigma: Fraction = Field(
-        default=0.001**0.5, description="Standard deviation of the scaled lattice at the end."
-    )
-    type_accuracy: Positive = Field(default=0.5, description="β₁ of the atom types.")
-    coordinates: Literal["torus", "euclidean"] = Field(
-        default="torus", description="Manifold of the coordinates' flow."
-    )
-    flow_simulation: Literal["direct", "iterated"] = Field(
-        default="direct",
-        description="Beliefs about coordinates in training: drawn at once, or observation by observation.",
-    )
-    coordinate_loss: Literal["wrapped_mse", "kl"] = Field(
-        default="wrapped_mse", description="wrapped_mse: published code; kl: the paper."
-    )
-    type_loss: Literal["continuous", "discrete"] = Field(
-        default="continuous", description="continuous: published code; discrete: the paper's, of so many steps."
-    )
-    entropy_conditioning: bool = Field(default=True, description="Tell the network how sure its belief is.")
-    time_conditioning: bool = Field(default=True, description="Tell the network the time.")
-
-
-MODELS: dict[str, type[Section]] = {"crysbfn": CrysBFNModel}
-"""Kind of generator (its module in `sunflow.generators`) → its hyper-parameters. One line adds a generator."""
+MODELS: dict[str, type[Kind]] = {
+    "crysbfn": CrysBFNModel,
+    "substitution": SubstitutionModel,
+    "random": RandomModel,
+}
+"""Kind of generator, which is its module in `sunflow.generators`, → its hyper-parameters. One line adds a kind."""
 
 
 def _known_kind(kind: str) -> str:
@@ -110,6 +78,24 @@ class Generator(Overrides[Model], Generic[Model]):
     )
     tasks: Names[Task] = Field(default=["generation"], description="What it is trained for.")
     datasets: dict[KnownDataset, Overrides[Model]] = Field(default={}, description="What differs for a dataset.")
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether it samples step by step."""
+        return "num_steps" in MODELS[self.kind].model_fields
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> "Generator":
+        known = MODELS[self.kind].tasks
+        problems: list[tuple[str | tuple[str, ...], Any, str]] = []
+        if not set(self.tasks) <= set(known):
+            problems.append(("tasks", self.tasks, f"{self.kind} knows {' and '.join(known)} only"))
+        if self.sampling.num_steps and not self.has_steps:
+            allowed = f"{self.kind} does not sample in steps"
+            problems.append((("sampling", "num_steps"), self.sampling.num_steps, allowed))
+        if problems:
+            raise wrong_keys("generator", problems)
+        return self
 
 
 GENERATORS: dict[str, type[Generator]] = {
@@ -160,14 +146,18 @@ class Config(Section):
     def _ablations_of_complete_ones(cls, generators: dict[str, Generator]) -> dict[str, Generator]:
         for name, section in generators.items():
             base = generators.get(section.ablation_of or "")
+            text = ""
             if base and (base.ablation_of or base.kind != section.kind):
                 text = "must name a generator of the same kind that is no ablation itself"
+            elif base and "structure_prediction" not in MODELS[base.kind].tasks:
+                text = f"ablations are compared by structure_prediction, which {base.kind} does not know"
+            if text:
                 raise wrong_keys("generators", [((name, "ablation_of"), section.ablation_of, text)])
         return generators
 
     def dataset(self, name: str) -> dict[str, Any]:
         """What the reduced crystals of a dataset depend on; the seed only where it splits them."""
-        of_others = {"hull", "hull_files", "generators", "relaxers", "files", "fractions"}
+        of_others = {"hull", "hull_files", "benchmark", "generators", "relaxers", "files", "fractions"}
         section = self.datasets[name].model_dump(exclude=of_others)
         splits = list(self.datasets[name].files)
         if splits == ["all"]:
@@ -206,6 +196,10 @@ class Config(Section):
         """The generators to run on a dataset; ablations are not, unless it names them."""
         runs = [name for name, section in self.generators.items() if not section.ablation_of]
         return self.datasets[dataset].generators or runs
+
+    def benchmark_of(self, dataset: str) -> str | None:
+        """The official dataset whose published figures stand beside those of a dataset."""
+        return self.datasets[dataset].benchmark or (dataset if self.datasets[dataset].source == "official" else None)
 
     def relaxers_of(self, dataset: str) -> list[str]:
         """The relaxers to run on a dataset."""

@@ -158,7 +158,7 @@ def test_a_single_element_and_single_atoms(crystals):
 def test_the_lattice_is_scaled_to_the_dataset(statistics, crystals):
     generator = crysbfn(statistics)
     torch.testing.assert_close(generator.encode(crystals)["lattice"] * 4, crystals.lattice)
-    assert generator.encode(crystals)["atom_types"].argmax(-1)[0] == [6, 8, 26, 94].index(crystals.atomic_numbers[0])
+    assert generator.encode(crystals)["atom_types"].argmax(-1)[0] == [8, 12, 26, 94].index(crystals.atomic_numbers[0])
 
 
 def test_the_defaults_are_the_papers(statistics):

@@ -12,6 +12,7 @@ from sunflow.crystals.files import read_crystals, read_metadata, write_crystals
 from sunflow.crystals.statistics import dataset_statistics
 from sunflow.generators.crysbfn import CrysBFN
 from sunflow.generators.generator import build
+from sunflow.generators.memory import Memory
 from sunflow.stages.command import StageError
 from sunflow.stages.sample import sample
 from sunflow.training.accuracies import read_accuracies
@@ -250,3 +251,77 @@ def test_weights_that_cannot_be_used(trained, tmp_path):
     files["weights"].with_suffix(".json").unlink()
     with pytest.raises(StageError, match=r"weights\.json is missing"):
         run_sample(files, tmp_path / "out")
+
+
+@pytest.fixture
+def control(tmp_path):
+    def write(kind, task="generation"):
+        statistics = dataset_statistics(oxides(12))
+        generator = build(kind, task, {}, statistics, None)
+        generator.remember(CrystalBatch.from_crystals(oxides(12)))
+        description = {"kind": kind, "task": task, "model": {}, "statistics": statistics}
+        weights = tmp_path / f"{kind}.safetensors"
+        save_weights(weights, generator.state_dict(), tmp_path / f"{kind}.json", description)
+        return {"weights": weights, "accuracy_schedule": []}
+
+    return write
+
+
+def oxides(num):
+    """Cells of one metal and of as many oxygens and metals."""
+    made = crystals(num)
+    metals = [(12, 20, 28, 30)[index % 4] for index in range(num)]
+    atoms = [[metal, 8] * (index % 3) or [metal] for index, metal in enumerate(metals)]
+    places = np.random.default_rng(0)
+    return [
+        Crystal(crystal.crystal_id, crystal.lattice, places.random((len(each), 3)), np.array(each))
+        for crystal, each in zip(made, atoms, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("kind", ["substitution", "random"])
+def test_a_control_is_killed_continued_and_sampled_in_any_batch_like_others(kind, control, tmp_path, monkeypatch):
+    files, steps = control(kind), {"num_steps": None}
+    undisturbed = run_sample(files, tmp_path / "undisturbed", **steps).read_bytes()
+    one_batch = read_crystals(run_sample(files, tmp_path / "batch", batch_size=11, **steps))
+    made, original = [], Memory.sample
+
+    def interrupted(self, *arguments):
+        made.append(arguments)
+        if len(made) == 2:
+            raise Killed
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Memory, "sample", interrupted)
+    with pytest.raises(Killed):
+        run_sample(files, tmp_path / "out", **steps)
+    output = run_sample(files, tmp_path / "out", **steps)
+    assert output.read_bytes() == undisturbed and len(made) == 4
+    for crystal, other in zip(read_crystals(output), one_batch, strict=True):
+        assert (crystal.crystal_id, crystal.status, crystal.reason) == (other.crystal_id, other.status, other.reason)
+        for name in ("lattice", "frac_coords", "atomic_numbers"):
+            np.testing.assert_array_equal(getattr(crystal, name), getattr(other, name))
+
+
+def test_why_a_control_could_not_make_a_crystal_stands_in_its_row(control, tmp_path):
+    made = read_crystals(run_sample(control("substitution"), tmp_path / "out", num_steps=None))
+    failed = [crystal for crystal in made if crystal.status == "failed"]
+    told = "no ion exchange in 4 train crystals of 1 atoms: 4 of no known ions"
+    assert len(made) == 11 and 0 < len(failed) < 11 and {crystal.reason for crystal in failed} == {told}
+    sizes = {crystal.num_atoms for crystal in made if crystal.status == "ok"}
+    assert sizes == {2, 4}
+
+
+def test_a_control_predicts_structures_and_knows_the_elements_of_the_train_split(control, tmp_path):
+    targets = [*oxides(3), *crystals(1, elements=(79,), first=7)]
+    made = read_crystals(run_predict(control("random", "structure_prediction"), tmp_path, targets, num_steps=None))
+    assert [crystal.status for crystal in made] == ["ok"] * 6 + ["failed"] * 2
+    for crystal, target in zip(made, [target for target in targets for _ in (0, 1)], strict=True):
+        assert crystal.properties["target_id"] == target.crystal_id
+        assert crystal.status == "failed" or crystal.atomic_numbers.tolist() == target.atomic_numbers.tolist()
+    assert made[-1].reason == "the train split has no Au"
+
+
+def test_steps_of_a_control_are_refused(control, tmp_path):
+    with pytest.raises(StageError, match=r"model\.num_steps is no hyper-parameter of random, which has none"):
+        run_sample(control("random"), tmp_path / "out")

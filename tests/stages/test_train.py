@@ -150,7 +150,7 @@ def test_splits_without_usable_crystals(dataset, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "crysbnf"}, "'crysbnf' is no kind of generator: .*crysbfn"),
+        ({"kind": "crysbnf"}, "'crysbnf' is no kind of generator.*'crysbfn'"),
         ({"model": {**MODEL, "hiden_dim": 3}}, r"model\.hiden_dim .* hidden_dim"),
         ({"model": {**MODEL, "num_steps": 7}}, "num_steps is 7, but the .*schedule has 6"),
         ({"training": {**TRAINING, "epoch": 3}}, r"training\.epoch is no setting"),
@@ -208,3 +208,27 @@ def test_two_processes_train_as_one_with_the_doubled_batch(dataset, tmp_path):
         assert (two[name] - tensor).norm() <= 1e-6 * tensor.norm(), name
     descriptions = [json.loads((tmp_path / folder / "weights.json").read_text()) for folder in ("one", "two")]
     assert [description["processes"] for description in descriptions] == [1, 2]
+
+
+@pytest.mark.parametrize("kind", ["substitution", "random"])
+def test_a_control_is_what_it_remembers(kind, dataset, tmp_path):
+    """Its training is written like any other, but has no epochs."""
+    settings = {**SETTINGS, "kind": kind, "model": {}}
+    train(settings, **{**dataset, "accuracy_schedule": []}, **outputs(tmp_path / "out"))
+    weights = load_file(tmp_path / "out/weights.safetensors")
+    assert weights["train_num_atoms"].tolist() == [crystal.num_atoms for crystal in crystals(10)]
+    description = json.loads((tmp_path / "out/weights.json").read_text())
+    assert {name: description[name] for name in settings} == settings
+    assert (description["epochs_trained"], description["best_validation_loss"]) == (0, None)
+    assert len(archived(tmp_path / "out")) == 2 and not (tmp_path / "out/training_state").exists()
+    curve = pd.read_csv(tmp_path / "out/training_curve.csv")
+    train(SETTINGS, **dataset, **outputs(tmp_path / "other"))
+    usual = pd.read_csv(tmp_path / "other/training_curve.csv").columns
+    assert not len(curve) and [name for name in usual if name in curve.columns] == list(curve.columns)
+    assert set(usual) - set(curve.columns) == {"lattice", "frac_coords", "atom_types"}
+
+
+def test_a_task_that_a_control_does_not_know(dataset, tmp_path):
+    settings = {**SETTINGS, "kind": "substitution", "model": {}, "task": "structure_prediction"}
+    with pytest.raises(StageError, match="substitution knows the task generation, not structure_prediction"):
+        train(settings, **{**dataset, "accuracy_schedule": []}, **outputs(tmp_path / "out"))

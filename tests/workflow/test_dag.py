@@ -18,7 +18,8 @@ CHAIN = {
     "train",
 }
 
-PAGE = {"hull_quality", "provenance", "report", "trajectory"}
+METRICS = {"measure", "measure_test", "validity", "coverage", "distributions"}
+PAGE = {"hull_quality", "provenance", "report", "trajectory"} | METRICS
 
 
 def rules(project, *arguments, **environment):
@@ -60,9 +61,10 @@ def test_pinned_weights_are_never_trained(project):
     (project.folder / "mine.safetensors").touch()
     (project.folder / "mine.json").touch()
     project.configure(lambda config: config["generators"]["crysbfn"].update(weights="mine.safetensors"))
-    planned = rules(project, "results/demo/sun.csv", "results/demo/report.html")
-    assert "train" not in planned
-    assert "sample" in planned
+    planned = project.jobs("results/demo/sun.csv", "results/demo/report.html")
+    of_it = {rule for rule, outputs in planned if outputs[0].startswith("results/demo/crysbfn/")}
+    assert "train" not in of_it
+    assert "sample" in of_it
 
 
 def test_runs_stand_side_by_side(project):
@@ -72,9 +74,40 @@ def test_runs_stand_side_by_side(project):
     project.configure(add)
     trained = [outputs[0] for rule, outputs in project.jobs("results/demo/sun.csv") if rule == "train"]
     assert sorted(trained) == [
-        "results/demo/crysbfn/generation/weights.safetensors",
-        "results/demo/crysbfn_seed2/generation/weights.safetensors",
+        f"results/demo/{name}/generation/weights.safetensors"
+        for name in ("crysbfn", "crysbfn_seed2", "random", "substitution")
     ]
+
+
+CONTROL = {"train", "sample", "relax", "gather_relaxed", "energy_above_hull", "sun"}
+
+
+@pytest.mark.parametrize("name", ["substitution", "random"])
+@pytest.mark.parametrize("dataset", ["demo", "mp20", "perov5"])
+def test_controls_go_through_the_same_stages(project, name, dataset):
+    """Without an accuracy schedule, which only what has steps needs, and without a trajectory."""
+    own = f"results/{dataset}/{name}/"
+    planned = project.jobs(f"results/{dataset}/sun.csv")
+    assert {rule for rule, outputs in planned if outputs[0].startswith(own)} == CONTROL
+    planned = project.jobs(f"results/{dataset}/report.html")
+    assert "trajectory" not in {rule for rule, outputs in planned if outputs[0].startswith(own)}
+    alone = rules(project, f"results/{dataset}/{name}/generation/samples.parquet")
+    assert "accuracy_schedule" not in alone and {"train", "sample"} <= alone
+
+
+def test_a_control_of_structure_prediction(project):
+    def change(config):
+        config["generators"]["random"]["tasks"] = ["structure_prediction"]
+        config["datasets"]["demo"]["generators"] = ["random"]
+
+    project.configure(change)
+    planned = project.jobs("results/demo/match_rate.csv")
+    matched = sorted(outputs[0] for rule, outputs in planned if rule == "match")
+    assert matched == [
+        "results/demo/random/structure_prediction/matches.csv",
+        "results/demo/reference/test/matches.csv",
+    ]
+    assert [rule for rule, _ in project.jobs("results/demo/nfe.csv", "results/demo/nfe.svg")] == ["nfe"]
 
 
 def predicting(project):

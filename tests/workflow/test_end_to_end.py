@@ -18,7 +18,7 @@ TABLE = "results/demo/sun.csv"
 TARGETS = (TABLE, "results/demo/report.html")
 RUN = "results/demo/crysbfn/generation"
 TIMES = ["seconds_per_crystal", "seconds_per_sun"]
-REQUESTED = {"crysbfn/generation": 20, "reference/test": 6}
+REQUESTED = {"crysbfn/generation": 20, "substitution/generation": 3, "random/generation": 3, "reference/test": 6}
 """Twenty are two groups, of which the smaller is relaxed and journaled long before the larger."""
 SMALL_MODEL = {"hidden_dim": 32, "num_layers": 2, "num_frequencies": 8, "time_dim": 16, "num_steps": 10}
 
@@ -29,6 +29,9 @@ def shrink(config):
     generator["model"] = SMALL_MODEL
     generator["training"] = {**generator["training"], "epochs": 12, "validate_every": 4}
     generator["sampling"] = {"num_crystals": REQUESTED["crysbfn/generation"], "batch_size": 5}
+    for control in ("substitution", "random"):
+        number = REQUESTED[f"{control}/generation"]
+        config["generators"][control]["datasets"]["demo"]["sampling"] = {"num_crystals": number}
     config["relaxers"]["chgnet"]["datasets"]["demo"].update(max_steps=40)
     config["sun"].update(num_reference=REQUESTED["reference/test"], num_left_out=20)
 
@@ -62,10 +65,10 @@ def test_every_requested_crystal_has_a_row(finished):
 
 def test_table_agrees_with_the_crystals(finished):
     rows = table(finished).set_index("generator")
-    assert set(rows.index) == {"crysbfn", "reference"}
-    for generator, run in (("crysbfn", "crysbfn/generation"), ("reference", "reference/test")):
+    assert list(rows.index) == [run.split("/")[0] for run in REQUESTED]
+    for run in REQUESTED:
         judged = crystals(finished, run)
-        row = rows.loc[generator]
+        row = rows.loc[run.split("/")[0]]
         assert row.num_requested == len(judged)
         assert row.num_geometry_valid == (judged.geometry_valid == "True").sum()
         assert row.num_converged == (judged.converged == "True").sum()

@@ -7,19 +7,20 @@ import re
 import pytest
 from conftest import Project
 
+GENERATORS = ("crysbfn", "twin", "substitution", "random")
 TARGETS = ("results/demo/sun.csv", "results/demo/report.html")
 JUDGEMENT = {"sun", "sun_table", "provenance", "trajectory", "report"}
-RELAXING = {"relax", "gather_relaxed", "energy_above_hull"} | JUDGEMENT
+RELAXING = {"relax", "gather_relaxed", "energy_above_hull", "distributions"} | JUDGEMENT
 HULL = {"reference_energies", "hull", "hull_quality"}
-SAMPLING = {"sample"} | RELAXING
+SAMPLING = {"sample", "measure", "validity", "coverage"} | RELAXING
 TRAINING = {"train"} | SAMPLING
 
 
 def add_twin(project):
-    """A second generator: its own file, a registry line in two places, and configuration."""
+    """Another kind of generator: its file, a line that names it, and its section of the configuration."""
     source = (project.folder / "src/sunflow/generators/crysbfn.py").read_text()
     (project.folder / "src/sunflow/generators/twin.py").write_text(source)
-    project.edit("src/sunflow/config.py", '"crysbfn": CrysBFNModel', '"crysbfn": CrysBFNModel, "twin": CrysBFNModel')
+    project.edit("src/sunflow/config.py", '"crysbfn": CrysBFNModel,', '"crysbfn": CrysBFNModel, "twin": CrysBFNModel,')
 
     def add(config):
         config["generators"]["twin"] = copy.deepcopy(config["generators"]["crysbfn"]) | {"kind": "twin"}
@@ -108,6 +109,21 @@ CHANGES = {
         None,
     ),
     "code of one generator": (append("src/sunflow/generators/twin.py", "\nNEW = 1\n"), TRAINING, "twin"),
+    "code of a control": (
+        append("src/sunflow/generators/random.py", "\nNEW = 1\n"),
+        TRAINING - {"trajectory"},
+        "random",
+    ),
+    "code of the controls": (
+        append("src/sunflow/generators/memory.py", "\nNEW = 1\n"),
+        TRAINING - {"trajectory"},
+        "random|substitution",
+    ),
+    "version of a control's package": (
+        lambda project: project.edit("constraints.txt", "pyxtal==", "pyxtal==0."),
+        TRAINING - {"trajectory"},
+        "random",
+    ),
     "code of the relaxer": (
         append("src/sunflow/relaxation/relaxer.py", "\nNEW = 1\n"),
         RELAXING | HULL,
@@ -135,6 +151,7 @@ def test_exactly_what_a_change_touches_runs_again(project, name):
     jobs = project.jobs(*TARGETS)
     assert {rule for rule, _ in jobs} == expected
     if generator:
-        of_generators = [path for _, paths in jobs for path in paths if re.match(r"results/demo/(crysbfn|twin)/", path)]
+        names = "|".join(GENERATORS)
+        of_generators = [path for _, paths in jobs for path in paths if re.match(rf"results/demo/({names})/", path)]
         assert of_generators
-        assert all(path.startswith(f"results/demo/{generator}/") for path in of_generators)
+        assert all(re.match(rf"results/demo/({generator})/", path) for path in of_generators)

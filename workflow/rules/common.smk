@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 
 from snakemake.settings.types import DeploymentMethod
 from snakemake.exceptions import WorkflowError
-from sunflow.config import ConfigError, check_target, load
+from sunflow.config import MODELS, ConfigError, check_target, load
 from sunflow.provenance import code_fingerprint, file_hash
 from sunflow.recover import RECORD_JOB, forget_workflow, record_workflow
 from sunflow.registry import is_import_path, module_of

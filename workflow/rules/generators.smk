@@ -38,7 +38,7 @@ rule train:
     benchmark:
         "logs/{dataset}/{generator}/{task}/train.benchmark.tsv"
     conda:
-        "../../envs/torch.yaml"
+        environment_of_generator
     threads: 8
     resources:
         gpu=1,
@@ -48,7 +48,7 @@ rule train:
         settings=lambda wildcards: as_json(training_settings(wildcards)),
         python=lambda wildcards, resources: launcher(resources.gpu),
         code=code_of_generator("train"),
-        versions=pinned("torch"),
+        versions=packages_of_generator,
     shell:
         "{params.python} -m sunflow.stages.train --settings {params.settings:q} --train {input.train} --val {input.val}"
         " --accuracy-schedule {input.accuracy_schedule} --output {output.weights}"
@@ -71,7 +71,7 @@ rule sample:
     wildcard_constraints:
         generator="|".join(settings.generators),
     conda:
-        "../../envs/torch.yaml"
+        environment_of_generator
     threads: 8
     resources:
         gpu=1,
@@ -80,7 +80,7 @@ rule sample:
     params:
         settings=lambda wildcards: as_json(sampling_settings(wildcards)),
         code=code_of_generator("sample"),
-        versions=pinned("torch"),
+        versions=packages_of_generator,
     shell:
         "python -m sunflow.stages.sample --settings {params.settings:q} --task {wildcards.task}"
         " --weights {input.weights:q} --accuracy-schedule {input.accuracy_schedule} --targets {input.targets}"

@@ -64,8 +64,10 @@ def sampling_settings(wildcards):
 
 
 def sampling_steps(wildcards):
-    """In how many steps it samples: those of the path, of the configuration or of its training."""
+    """In how many steps it samples: those of the path, of the configuration or of its training; None without steps."""
     section = generator_section(wildcards)
+    if not settings.generators[wildcards.generator].has_steps:
+        return None
     steps = getattr(wildcards, "num_steps", None) or section["sampling"]["num_steps"] or section["model"]["num_steps"]
     return int(steps)
 
@@ -77,14 +79,16 @@ def targets_of(wildcards):
 
 
 def schedule(model, num_steps):
-    """The accuracy schedule of a model that is sampled in this many steps."""
+    """The accuracy schedule of a model that is sampled in this many steps, where it takes one."""
+    if "schedule" not in model:
+        return []
     return f"results/accuracy_schedules/{model['schedule']}_{num_steps}_steps_to_{model['final_accuracy']}.csv"
 
 
 def training_schedule(wildcards):
     """The schedule that a generator is trained with."""
     model = generator_section(wildcards)["model"]
-    return schedule(model, model["num_steps"])
+    return schedule(model, model.get("num_steps"))
 
 
 def sampling_schedule(wildcards):
@@ -163,6 +167,16 @@ def second_relaxation_settings(wildcards):
     return {**relaxation_settings(second(wildcards)), "stable": settings.sun.stable}
 
 
+def environment_of_generator(wildcards):
+    """The environment that it is trained and sampled in."""
+    return f"../../envs/{MODELS[settings.generators[wildcards.generator].kind].environment}.yaml"
+
+
+def packages_of_generator(wildcards):
+    """The pinned versions of the packages that its crystals depend on."""
+    return pinned(*MODELS[settings.generators[wildcards.generator].kind].packages)
+
+
 def environment_of_relaxer(wildcards):
     """The environment that its potential runs in; an ASE calculator's package must be added to that of CHGNet."""
     potential = settings.relaxer(wildcards.dataset, wildcards.relaxer)["potential"]
@@ -226,10 +240,11 @@ def predicted(dataset):
 
 
 def predicted_in_steps(dataset):
-    """One entry per generator that predicts structures and number of steps."""
+    """One entry per number of steps and generator that predicts structures in steps."""
     return [
         {**row, "num_steps": num_steps, "changed": f"num_steps={num_steps}"}
-        for row in predicted(dataset)[:-1]
+        for row in predicted(dataset)
+        if row["num_steps"]
         for num_steps in settings.generator(dataset, row["generator"])["prediction"]["num_steps"]
     ]
 
@@ -317,9 +332,37 @@ def judged_first(wildcards):
 
 
 def trajectories(wildcards):
-    """How one crystal of every generator came to be."""
+    """How one crystal of every generator that makes it step by step came to be."""
     return [
         f"results/{wildcards.dataset}/{name}/generation/trajectory.parquet"
         for name in settings.generators_of(wildcards.dataset)
-        if "generation" in settings.generators[name].tasks
+        if "generation" in settings.generators[name].tasks and settings.generators[name].has_steps
     ]
+
+
+def generating(dataset):
+    """The generators whose crystals are judged by the metrics of generation."""
+    return [name for name in settings.generators_of(dataset) if "generation" in settings.generators[name].tasks]
+
+
+def measures(wildcards):
+    """The measures of the crystals of every generator."""
+    folder = f"results/{wildcards.dataset}"
+    return [f"{folder}/{name}/generation/measures.parquet" for name in generating(wildcards.dataset)]
+
+
+def relaxed_first(wildcards):
+    """The crystals of every generator, relaxed by the first relaxer."""
+    relaxer = settings.relaxers_of(wildcards.dataset)[0]
+    folder = f"results/{wildcards.dataset}"
+    return [f"{folder}/{name}/generation/{relaxer}/relaxed.parquet" for name in generating(wildcards.dataset)]
+
+
+def relaxed_reference(wildcards):
+    """The positive control, relaxed by the first relaxer."""
+    return f"results/{wildcards.dataset}/reference/test/{settings.relaxers_of(wildcards.dataset)[0]}/relaxed.parquet"
+
+
+def metrics_settings(dataset):
+    """Whose measures they are, and what they are compared with."""
+    return {"generators": generating(dataset), "benchmark": settings.benchmark_of(dataset), "seed": settings.seed}

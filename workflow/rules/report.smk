@@ -26,7 +26,8 @@ rule sun_table:
         code=code_of("sun_table"),
     shell:
         "python -m sunflow.stages.sun_table --settings {params.settings:q} --tables {input.tables}"
-        " --times {input.times} --hulls {input.hulls} --opinions {input.opinions} --output {output} > {log} 2>&1"
+        " --times {input.times} --hulls {input.hulls} --opinions {input.opinions} --output {output}"
+        " --logs logs/{wildcards.dataset} > {log} 2>&1"
 
 
 rule provenance:

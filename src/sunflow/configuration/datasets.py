@@ -46,6 +46,9 @@ class Dataset(Section):
     hull: Literal["materials_project", "dataset", "self_consistent", "entries"] = Field(
         description="The reference that energies above hull are measured from."
     )
+    benchmark: Literal["perov5", "carbon24", "mp20", "mpts52"] | None = Field(
+        default=None, description="Whose published figures stand beside ours; null is an official dataset's own name."
+    )
     hull_files: Annotated[list[Text], Field(max_length=2)] = Field(
         default=[], description="Of `hull: entries`: your entries and, for formation energies, the elements'."
     )

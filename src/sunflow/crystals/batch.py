@@ -1,7 +1,7 @@
 """Many crystals in flat tensors."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int
@@ -21,6 +21,7 @@ class CrystalBatch:
         num_atoms: Atoms of every crystal.
         num_pairs: Ordered pairs of atoms of one crystal, an atom with itself included, where the host knows how many
             there are: a GPU need not be asked then.
+        failures: Crystals that could not be made, by their index, and why; their numbers mean nothing.
     """
 
     lattice: Float[Tensor, "crystals 3 3"]
@@ -28,6 +29,7 @@ class CrystalBatch:
     atomic_numbers: Int[Tensor, " atoms"]
     num_atoms: Int[Tensor, " crystals"]
     num_pairs: int | None = None
+    failures: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.num_atoms)
@@ -50,6 +52,7 @@ class CrystalBatch:
             atomic_numbers=function(self.atomic_numbers),
             num_atoms=function(self.num_atoms),
             num_pairs=self.num_pairs,
+            failures=self.failures,
         )
 
     @classmethod
@@ -65,12 +68,13 @@ class CrystalBatch:
         )
 
     def to_crystals(self, crystal_ids: Sequence[str]) -> list[Crystal]:
-        """The crystals one by one, under these names."""
+        """The crystals one by one, under these names; failures are failed ones without atoms."""
         sizes = self.num_atoms.tolist()
         columns = (self.frac_coords.double().cpu().split(sizes), self.atomic_numbers.cpu().split(sizes))
+        rows = zip(crystal_ids, self.lattice.double().cpu(), *columns, strict=True)
         return [
-            Crystal(crystal_id, lattice.numpy(), frac_coords.numpy(), atomic_numbers.numpy())
-            for crystal_id, lattice, frac_coords, atomic_numbers in zip(
-                crystal_ids, self.lattice.double().cpu(), *columns, strict=True
-            )
+            Crystal.failure(crystal_id, self.failures[index])
+            if index in self.failures
+            else Crystal(crystal_id, lattice.numpy(), frac_coords.numpy(), atomic_numbers.numpy())
+            for index, (crystal_id, lattice, frac_coords, atomic_numbers) in enumerate(rows)
         ]

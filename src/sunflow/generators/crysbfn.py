@@ -87,8 +87,6 @@ class CrysBFN(Generator):
         self.flow = JointFlow(fields)
         self.network: CSPNet | TabulatedCSPNet = CSPNet(num_types, hidden_dim, num_layers, num_frequencies, time_dim)
 
-    atomic_numbers: Tensor
-
     def loss(self, crystals: CrystalBatch, noise: CrystalNoise) -> dict[str, Float[Tensor, " _rows"]]:
         """What it costs to transmit the crystals, as one random step tells it (algorithm 1), for every field."""
         graph = CompleteGraph.of(crystals.num_atoms, len(crystals.atomic_numbers), crystals.num_pairs)
@@ -185,13 +183,6 @@ class CrysBFN(Generator):
     def _one_hot(self, atomic_numbers: Int[Tensor, " atoms"]) -> Float[Tensor, "atoms types"]:
         """The type of every atom; zeros for an element that the train split has not."""
         return (atomic_numbers[:, None] == self.atomic_numbers).to(torch.get_default_dtype())
-
-    def check(self, condition: Condition, seeds: Sequence[int]) -> None:
-        """Raise a ValueError unless the condition goes with the task, the seeds and the elements of the train split."""
-        super().check(condition, seeds)
-        for given in (condition.atomic_numbers, condition.elements):
-            if given is not None and (unknown := set(given.tolist()) - set(self.atomic_numbers.tolist())):
-                raise ValueError(f"the train split has no atoms of atomic numbers {sorted(unknown)}, asked for here")
 
 
 def _certain(one_hot: Float[Tensor, "atoms types"]) -> dict[str, CategoricalBelief]:

@@ -5,17 +5,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from sunflow import generators
 from sunflow.crystals.batch import CrystalBatch
 from sunflow.flows.noise import CrystalNoise
-
-#: The module of every kind of generator; it has a function `build` with the arguments of `build` below but the kind.
-KINDS = {"crysbfn": "sunflow.generators.crysbfn"}
 
 #: What a generator can be trained for, and what it is then given of every crystal.
 TASKS = {"generation": "the number of atoms", "structure_prediction": "the composition"}
@@ -49,40 +48,61 @@ class Generator(nn.Module, ABC):
 
     Attributes:
         task: A key of `TASKS`.
+        atomic_numbers: The elements that it knows, those of the train split.
     """
 
     task: str
+    atomic_numbers: Int[Tensor, " elements"]
+
+    def remember(self, crystals: CrystalBatch) -> None:
+        """Take in the train split before the training, for generators that do not learn but remember."""
 
     @abstractmethod
     def loss(self, crystals: CrystalBatch, noise: CrystalNoise) -> dict[str, Float[Tensor, " _rows"]]:
         """Named terms with a value for every row (crystal or atom); the sum of their means is minimised."""
 
     @abstractmethod
-    def trajectory(self, condition: Condition, seeds: Sequence[int], sampler: str) -> Iterator[CrystalBatch]:
-        """What the generator believes the crystals to be, step by step, and at last the crystals themselves.
+    def sample(self, condition: Condition, seeds: Sequence[int], sampler: str) -> CrystalBatch:
+        """New crystals, one per seed, with coordinates in [0, 1).
 
-        One crystal per seed, with coordinates in [0, 1); but for rounding it does not depend on the others of
-        its batch. A crystal that went wrong has a lattice or coordinates that are not finite.
+        But for rounding a crystal does not depend on the others of its batch. One that could not be made stands among
+        the failures of the batch; one that went wrong has a lattice or coordinates that are not finite.
 
         Raises:
             ValueError: The sampler is unknown, there are not as many seeds as crystals, or the condition does not go
                 with the task that the generator was trained for.
         """
 
-    @abstractmethod
-    def sample(self, condition: Condition, seeds: Sequence[int], sampler: str) -> CrystalBatch:
-        """The crystals at the end of the trajectory."""
+    def trajectory(self, condition: Condition, seeds: Sequence[int], sampler: str) -> Iterator[CrystalBatch]:
+        """What the generator believes the crystals to be, step by step, if it has steps, and at last its sample."""
+        yield self.sample(condition, seeds, sampler)
 
     def prepare_sampling(self) -> None:
         """Make sampling faster, now that the weights are what they will be; training ends here."""
 
     def check(self, condition: Condition, seeds: Sequence[int]) -> None:
-        """Raise a ValueError unless the condition goes with the task and the seeds."""
+        """Raise a ValueError unless the condition goes with the task, the seeds and the elements of the train split."""
         if len(seeds) != len(condition):
             raise ValueError(f"{len(condition)} crystals are asked for, but {len(seeds)} seeds given")
         if (condition.atomic_numbers is not None) != (self.task == "structure_prediction"):
             given = "a composition" if condition.atomic_numbers is not None else "no composition"
             raise ValueError(f"a generator trained for {self.task} is given {TASKS[self.task]}, but here {given}")
+        for named in (condition.atomic_numbers, condition.elements):
+            if named is not None and (unknown := set(named.tolist()) - set(self.atomic_numbers.tolist())):
+                raise ValueError(f"the train split has no atoms of atomic numbers {sorted(unknown)}, asked for here")
+
+
+def module_of(kind: str) -> str:
+    """The module of a kind of generator: it has a function `build` with the arguments of `build` below but the kind.
+
+    Raises:
+        ValueError: There is none.
+    """
+    modules = [module.name for module in iter_modules(generators.__path__)]
+    if kind not in modules:
+        nearest = difflib.get_close_matches(kind, modules, n=1, cutoff=0)[0]
+        raise ValueError(f"{kind!r} is no kind of generator, with a file of this name; the nearest is {nearest!r}")
+    return f"{generators.__name__}.{kind}"
 
 
 def build(
@@ -95,7 +115,7 @@ def build(
     """A generator with fresh weights.
 
     Args:
-        kind: A key of `KINDS`.
+        kind: The name of a module beside this one.
         task: A key of `TASKS`.
         model: Its hyper-parameters, as in `config.yaml`.
         statistics: Of the train split, from `sunflow.crystals.statistics`.
@@ -104,12 +124,9 @@ def build(
     Raises:
         ValueError: The kind, the task or a hyper-parameter is unknown or out of range.
     """
-    _known(kind, KINDS, "kind of generator")
-    _known(task, TASKS, "task of a generator")
-    return import_module(KINDS[kind]).build(task, model, statistics, accuracy_schedule)
-
-
-def _known(name: str, known: dict[str, str], what: str) -> None:
-    if name not in known:
-        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
-        raise ValueError(f"{name!r} is no {what}: known are {', '.join(known)}; the nearest name is {nearest!r}")
+    if task not in TASKS:
+        nearest = difflib.get_close_matches(task, TASKS, n=1, cutoff=0)[0]
+        raise ValueError(
+            f"{task!r} is no task of a generator: known are {', '.join(TASKS)}; the nearest is {nearest!r}"
+        )
+    return import_module(module_of(kind)).build(task, model, statistics, accuracy_schedule)

@@ -13,7 +13,7 @@ from sunflow.crystals.files import write_crystals
 from sunflow.crystals.structures import space_group, write_cif_zip
 from sunflow.evaluation.matching import duplicates
 from sunflow.flows.accuracy_schedule import accuracy_schedule
-from sunflow.generators.generator import KINDS
+from sunflow.generators.generator import module_of
 from sunflow.generators.requests import Request
 from sunflow.journal import Journal
 from sunflow.progress import progress
@@ -77,15 +77,16 @@ def _sampled(wanted: Sequence[Request], weights: Path, settings: dict[str, Any],
         model = read_description(weights)["model"]
     except WeightsError as error:
         raise StageError(str(error)) from error
-    num_steps = settings["num_steps"] or model["num_steps"]
-    accuracies = accuracy_schedule(model["schedule"], num_steps, model["final_accuracy"])
+    num_steps = settings["num_steps"] or model.get("num_steps")
+    takes = "schedule" in model
+    accuracies = accuracy_schedule(model["schedule"], num_steps, model["final_accuracy"]) if takes else None
     trained = Trained.load({**settings, "num_steps": num_steps}, "structure_prediction", weights, accuracies)
     largest = max(map(int, trained.description["statistics"]["num_atoms"]))
     for request in wanted:
         if request.num_atoms > largest and request.properties["candidate"] == 0:
             size = f"{request.num_atoms} atoms, more than the {largest} of the largest crystal that was learned from"
             logger.warning("%s has %s: expect little of it", request.properties["target_id"], size)
-    code = code_fingerprint(__name__, KINDS[trained.description["kind"]])
+    code = code_fingerprint(__name__, module_of(trained.description["kind"]))
     made_from = stamp(
         settings, num_steps, [vars(request) for request in wanted], trained.description["weights_hash"], code
     )

@@ -101,12 +101,13 @@ def stage_seconds(benchmarks: list[Path]) -> dict[str, float | None]:
         return {}
     shared = Path(os.path.commonpath([path.parent for path in benchmarks]))
     return {
-        str(path.relative_to(shared)).removesuffix(".tsv").removesuffix(".benchmark"): _seconds(path)
+        str(path.relative_to(shared)).removesuffix(".tsv").removesuffix(".benchmark"): job_seconds(path)
         for path in benchmarks
     }
 
 
-def _seconds(path: Path) -> float | None:
+def job_seconds(path: Path) -> float | None:
+    """Seconds of a job's last run by its benchmark file; None if unread."""
     if not path.is_file():
         return None
     seconds = pd.to_numeric(pd.read_csv(path, sep="\t")["s"], errors="coerce").dropna()

@@ -13,7 +13,7 @@ from sunflow.atomic import write_json
 from sunflow.crystals.elements import atomic_number
 from sunflow.crystals.files import read_crystals, write_crystals
 from sunflow.generators import requests
-from sunflow.generators.generator import KINDS, TASKS, Generator
+from sunflow.generators.generator import TASKS, Generator, module_of
 from sunflow.generators.requests import Request
 from sunflow.journal import Journal
 from sunflow.progress import progress
@@ -47,7 +47,7 @@ def sample(
     trained = Trained.read(settings, task, weights, accuracy_schedule)
     wanted = requested(settings, trained, targets)
     inputs = [file_hash(path) for path in (*accuracy_schedule, *targets)]
-    code = code_fingerprint("sunflow.stages.sample", KINDS[trained.description["kind"]])
+    code = code_fingerprint("sunflow.stages.sample", module_of(trained.description["kind"]))
     made_from = stamp(settings, task, trained.description["weights_hash"], inputs, code)
     with Journal(output.with_name("sampling_journal.jsonl"), made_from) as journal:
         sampling = trained.sampling(settings, journal)

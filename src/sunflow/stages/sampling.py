@@ -99,6 +99,8 @@ class Sampling:
 
 def checked(crystal: Crystal) -> Crystal:
     """The crystal, or a failure that says why if its numbers are not finite."""
+    if crystal.status == "failed":
+        return crystal
     for name in ("lattice", "frac_coords"):
         if not np.isfinite(getattr(crystal, name)).all():
             return Crystal.failure(crystal.crystal_id, f"the generated {name} is not finite")

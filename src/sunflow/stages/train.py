@@ -8,17 +8,19 @@ from typing import Any
 
 import torch
 
+from sunflow.crystals.batch import CrystalBatch
 from sunflow.crystals.crystal import Crystal
 from sunflow.crystals.files import read_crystals
 from sunflow.crystals.loader import CrystalLoader
 from sunflow.crystals.statistics import dataset_statistics
-from sunflow.generators.generator import KINDS, build
+from sunflow.generators.generator import Generator, build, module_of
 from sunflow.provenance import code_fingerprint, file_hash, stamp
 from sunflow.stages.command import StageError, run
 from sunflow.training.accuracies import read_accuracies
 from sunflow.training.checkpoint import archive_weights, save_weights
 from sunflow.training.fit import fit
 from sunflow.training.hardware import choose_device
+from sunflow.training.outcome import Outcome
 from sunflow.training.parallel import Alone, is_first, processes
 from sunflow.training.seeds import stream_seed
 from sunflow.training.settings import TrainingSettings
@@ -39,77 +41,82 @@ def train(
 ) -> None:
     """Write the averaged weights of the lowest validation loss, their description and the training curve.
 
-    A killed training continues from the folder `training_state` beside the output. Every finished training stays in
-    the folder `archive` under the hash of its weights. Several processes, started by `torchrun`, train together.
+    Of a generator without parameters they hold what it remembers of the train split, and the curve has no rows. A
+    killed training continues from the folder `training_state` beside the output. Every finished training stays in the
+    folder `archive` under the hash of its weights. Several processes, started by `torchrun`, train together.
     """
     with processes() as group:
         crystals = usable_crystals(train)
         statistics = dataset_statistics(crystals)
         known = crystals_of_elements(usable_crystals(val), set(statistics["atomic_numbers"]), val)
         try:
-            trainer = prepare(settings, crystals, known, statistics, accuracy_schedule, group)
+            device = choose_device(group.local_rank)
+            generator = prepare(settings, crystals, statistics, accuracy_schedule, device)
+            trainer = trainer_of(generator, settings, crystals, known, group)
         except ValueError as error:
             raise StageError(str(error)) from error
         made_from = {
             **settings,
             "processes": group.size,
             "data": {"train": file_hash(train), "val": file_hash(val)},
-            "code": code_fingerprint("sunflow.stages.train", KINDS[settings["kind"]]),
+            "code": code_fingerprint("sunflow.stages.train", module_of(settings["kind"])),
         }
         states = TrainingStates(
             output.parent / "training_state", stamp(made_from, [*map(file_hash, accuracy_schedule)])
         )
-        fit_to_the_end(trainer, states, output_curve)
+        outcome = fit_to_the_end(trainer, states, output_curve) if trainer else Outcome(generator.state_dict())
         if group.first:
-            description = {**made_from, "statistics": statistics, "versions": versions(), **results(trainer)}
-            save_weights(output, trainer.best_weights, output_description, description)
-            trainer.curve.write(output_curve)
+            description = {**made_from, "statistics": statistics, "versions": versions(), **outcome.numbers}
+            save_weights(output, outcome.weights, output_description, description)
+            outcome.curve.write(output_curve)
             logger.info("these weights are kept as %s", archive_weights(output, output_description))
             states.remove()
 
 
-def fit_to_the_end(trainer: Trainer, states: TrainingStates, curve: Path) -> None:
-    """Train, and say in a sentence why if it cannot be done."""
+def fit_to_the_end(trainer: Trainer, states: TrainingStates, curve: Path) -> Outcome:
+    """What the training comes to; say in a sentence why if it cannot be done."""
     try:
         fit(trainer, states, curve)
     except TrainingError as error:
         raise StageError(str(error)) from error
     except torch.OutOfMemoryError as error:
         raise StageError(f"the GPU's memory is too small for training.batch_size: lower it ({error})") from error
-
-
-def results(trainer: Trainer) -> dict[str, Any]:
-    """How the training ended."""
-    return {
-        "epochs_trained": trainer.epoch,
-        "best_epoch": trainer.best_epoch,
-        "best_validation_loss": trainer.best_validation_loss,
-    }
+    return trainer.outcome
 
 
 def prepare(
     settings: dict[str, Any],
-    train: list[Crystal],
-    val: list[Crystal],
+    crystals: list[Crystal],
     statistics: dict[str, Any],
     accuracy_schedule: list[Path],
-    group: Alone,
-) -> Trainer:
-    """The trainer at its start, on the device that there is; the initial weights follow from the seed."""
-    device = choose_device(group.local_rank)
-    seed = settings["seed"]
-    training = TrainingSettings.from_dict(settings["training"])
-    torch.manual_seed(stream_seed(seed, "initial weights", 0))
+    device: torch.device,
+) -> Generator:
+    """The generator at its start, which knows the train split; the initial weights follow from the seed."""
+    torch.manual_seed(stream_seed(settings["seed"], "initial weights", 0))
     accuracies = read_accuracies(accuracy_schedule)
     generator = build(settings["kind"], settings["task"], settings["model"], statistics, accuracies).to(device)
+    generator.remember(CrystalBatch.from_crystals(crystals).to(device))
+    return generator
+
+
+def trainer_of(
+    generator: Generator, settings: dict[str, Any], train: list[Crystal], val: list[Crystal], group: Alone
+) -> Trainer | None:
+    """The trainer at its start; None where the generator has no parameters to train."""
+    parameters = list(generator.parameters())
+    if not parameters:
+        logger.info("%s has no parameters: there is nothing to train", settings["kind"])
+        return None
+    training = TrainingSettings.from_dict(settings["training"])
     logger.info("training: %s", asdict(training))
-    order = stream_seed(seed, "order of crystals", 0)
+    device, size = parameters[0].device, training.batch_size
+    order = stream_seed(settings["seed"], "order of crystals", 0)
     return Trainer(
         generator,
-        CrystalLoader(train, training.batch_size, device, order, group.rank, group.size),
-        CrystalLoader(val, training.batch_size, device, None, group.rank, group.size),
+        CrystalLoader(train, size, device, order, group.rank, group.size),
+        CrystalLoader(val, size, device, None, group.rank, group.size),
         training,
-        seed,
+        settings["seed"],
         group,
     )
 

@@ -62,11 +62,12 @@ class Curve:
         self._restart()
 
     def write(self, path: Path) -> None:
-        """Write the rows as CSV, atomically."""
+        """Write the rows as CSV, atomically; without any, their header."""
+        first = ["epoch", "step", "train_loss"]
         last = ["validation_loss", "learning_rate", "crystals_per_second", "seconds", "skipped"]
-        table = pd.DataFrame(self.rows)
-        columns = [name for name in table.columns if name not in last] + last
-        write_text(path, table[columns].to_csv(index=False))
+        table = pd.DataFrame(self.rows, columns=None if self.rows else [*first, *last])
+        terms = [name for name in table.columns if name not in first + last]
+        write_text(path, table[[*first, *terms, *last]].to_csv(index=False))
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values, for a resumable state."""

@@ -15,6 +15,7 @@ from sunflow.generators.generator import Generator
 from sunflow.training.averaging import WeightAverage
 from sunflow.training.curve import Curve
 from sunflow.training.descent import Descent, mean_terms
+from sunflow.training.outcome import Outcome
 from sunflow.training.parallel import ALONE, Alone
 from sunflow.training.precision import Precision
 from sunflow.training.records import StepRecord, StepRecords, steps_between_readings
@@ -96,6 +97,11 @@ class Trainer:
         return self.epoch >= self.settings.epochs or (
             patience is not None and self.epoch - self.best_epoch >= patience and self._validated(self.epoch)
         )
+
+    @property
+    def outcome(self) -> Outcome:
+        """What it has come to."""
+        return Outcome(self.best_weights, self.curve, self.epoch, self.best_epoch, self.best_validation_loss)
 
     def _validated(self, epoch: int) -> bool:
         return epoch > 0 and (epoch % self.settings.validate_every == 0 or epoch == self.settings.epochs)
