@@ -14,6 +14,7 @@ import pytest
 from sunflow.crystals.crystal import Crystal
 from sunflow.crystals.files import write_crystals
 from sunflow.evaluation.hull import Hull, entries_table
+from sunflow.evaluation.rates import wilson_interval
 from sunflow.stages.command import StageError
 from sunflow.stages.energy_above_hull import energy_above_hull
 from sunflow.stages.sun import sun
@@ -87,6 +88,8 @@ def run_all(folder, *opinions, **row):
         [folder / "hull.parquet"],
         list(opinions),
         folder / "sun.csv",
+        folder / "sun_curve.csv",
+        folder / "logs",
     )
     verdicts = pd.read_csv(folder / "sun_crystals.csv", dtype=str, keep_default_na=False)
     return verdicts.set_index("crystal_id"), pd.read_csv(folder / "sun.csv")
@@ -106,12 +109,36 @@ def test_from_energies_to_rates(folder):
     assert verdicts["composition_new"].tolist() == ["True", "True", "True", ""]
     assert verdicts["rmsd_to_relaxed"].tolist()[3] == "" and float(verdicts["rmsd_to_relaxed"].iloc[0]) < 1e-6
     assert verdicts["hull_coverage"].tolist() == ["same_composition", "same_composition", "not_covered", "not_covered"]
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns)[: len(COLUMNS)] == COLUMNS
     row = table.iloc[0]
     assert (row.num_requested, row.num_geometry_valid, row.num_converged, row.num_covered) == (4, 3, 3, 2)
     assert (row.unique_rate, row.novel_rate, row.stable_rate, row.sun_rate) == (0.5, 0.75, 0.5, 0.25)
     assert row.sun_rate_low < 0.25 < row.sun_rate_high
     assert (row.seconds_per_crystal, row.seconds_per_sun, row.hull_entries) == (0.5, 2.0, 3)
+    assert (row.seconds_per_stable, row.matches_none_rate, row.composition_new_rate) == (1.0, 0.25, 0.75)
+    assert (row.unique_rate_low, row.unique_rate_high) == pytest.approx(wilson_interval(2, 4))
+    assert pd.isna(row.end_to_end_seconds_per_crystal), "no job has left a record"
+
+
+def test_rates_over_thresholds(folder):
+    run_all(folder)
+    curve = pd.read_csv(folder / "sun_curve.csv")
+    assert curve["threshold"].tolist() == [0.0, 0.025, 0.05, 0.08, 0.1]
+    assert curve["generator"].eq("crysbfn").all() and curve["num_requested"].eq(4).all()
+    assert curve["num_sun"].eq(1).all() and curve["num_metastable"].eq(2).all()
+
+
+def test_a_crystal_costs_what_all_its_jobs_took(folder):
+    """Sampling, the parts of the latest relaxation and not those of an earlier one, and the judgement."""
+    jobs = ["sample", "chgnet/gather_relaxed", "chgnet/energy_above_hull", "chgnet/sun"]
+    for age, job in enumerate(["chgnet/relax_0_of_1", "chgnet/relax_0_of_2", "chgnet/relax_1_of_2", *jobs]):
+        path = folder / f"logs/crysbfn/generation/{job}.benchmark.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("s\th:m:s\n99\t-\n10.0\t0:00:10\n")
+        os.utime(path, (age, age))
+    _, table = run_all(folder)
+    row = table.iloc[0]
+    assert (row.end_to_end_seconds_per_crystal, row.end_to_end_seconds_per_sun) == (60 / 4, 60.0)
 
 
 def test_a_second_opinion_is_counted(folder):

@@ -13,7 +13,7 @@ from sunflow.crystals.files import write_crystals
 from sunflow.evaluation.sun import COLUMNS
 from sunflow.stages.command import StageError
 from sunflow.stages.report import report
-from sunflow.stages.sun_table import rates
+from sunflow.stages.sun_table import costs, rates
 
 ROWS = [
     {"generator": generator, "task": task, "relaxer": "chgnet", "hull": "self_consistent", "second_opinion": None}
@@ -110,7 +110,7 @@ def make(tmp_path):
             write_crystals(tmp_path / f"{name}.parquet", [crystal for crystal, _ in group])
             verdicts = pd.read_csv(tmp_path / f"{name}.csv", dtype=str, keep_default_na=False)
             told = {"second_opinion": opinion, "num_sun_agreed": 1 if opinion else None}
-            table.append({**row, "hull_entries": 3, **rates(verdicts, None), **told})
+            table.append({**row, "hull_entries": 3, **rates(verdicts), **costs(verdicts, None, None), **told})
         (tmp_path / "quality.csv").write_text(QUALITY + control)
         pd.DataFrame(table).to_csv(tmp_path / "sun.csv", index=False)
         curve = {"epoch": [1, 2], "step": [9, 18], "train_loss": [3.0, 2.0], "validation_loss": [None, 2.5]}

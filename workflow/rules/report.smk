@@ -5,11 +5,17 @@ rule sun_table:
         hulls=hulls_of_rows,
         opinions=second_opinions,
     output:
-        report(
+        table=report(
             "results/{dataset}/sun.csv",
             caption="../report/sun_table.rst",
             category="Stable, unique, novel",
             labels={"dataset": "{dataset}", "file": "rates"},
+        ),
+        curve=report(
+            "results/{dataset}/sun_curve.csv",
+            caption="../report/sun_curve.rst",
+            category="Stable, unique, novel",
+            labels={"dataset": "{dataset}", "file": "rates over thresholds"},
         ),
     log:
         "logs/{dataset}/sun_table.log",
@@ -26,8 +32,8 @@ rule sun_table:
         code=code_of("sun_table"),
     shell:
         "python -m sunflow.stages.sun_table --settings {params.settings:q} --tables {input.tables}"
-        " --times {input.times} --hulls {input.hulls} --opinions {input.opinions} --output {output}"
-        " --logs logs/{wildcards.dataset} > {log} 2>&1"
+        " --times {input.times} --hulls {input.hulls} --opinions {input.opinions} --output {output.table}"
+        " --output-curve {output.curve} --logs logs/{wildcards.dataset} > {log} 2>&1"
 
 
 rule provenance:

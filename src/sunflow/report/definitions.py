@@ -23,7 +23,16 @@ COLUMNS = {
     "second_opinion": "another relaxer, which relaxes the S.U.N. crystals further and places them on its own hull",
     "num_sun_agreed": "S.U.N. crystals that the second opinion finds stable as well; empty where none was asked for",
     "seconds_per_crystal": "network time of sampling per requested crystal, in seconds",
-    "seconds_per_sun": "network time of sampling per S.U.N. crystal, in seconds; empty where none was found",
+    "seconds_per_stable": "network time of sampling per stable crystal (S cost); empty where none was found",
+    "seconds_per_sun": "network time of sampling per S.U.N. crystal (S.U.N. cost), in seconds; empty where none was "
+    "found",
+    "end_to_end_seconds_per_crystal": "wall time of sampling, relaxing and judging per requested crystal, in seconds",
+    "end_to_end_seconds_per_stable": "the same per stable crystal",
+    "end_to_end_seconds_per_sun": "the same per S.U.N. crystal",
+    "rmsd_to_relaxed": "mean over the crystals of how far relaxation moved their atoms (root mean square, Å)",
+    "matches_none_rate": "share that matches no other crystal of the row, in either order: stricter than unique",
+    "composition_new_rate": "share whose reduced formula no crystal of the training split has",
+    "novel_in_dataset_rate": "share that matches no crystal of any split",
 }
 
 

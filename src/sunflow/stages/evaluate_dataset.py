@@ -70,7 +70,7 @@ class DatasetKnowledge:
         )
         rows = [self._row(name, TASK), self._row("reference", "test")]
         tables, times = [output / "sun_crystals.csv", judged], [output / "time.json", control / "sampling_time.json"]
-        sun_table({"rows": rows}, tables, times, [hull, hull], [], output / "sun.csv")
+        sun_table({"rows": rows}, tables, times, [hull, hull], [], output / "sun.csv", output / "sun_curve.csv")
         relaxed = [output / RELAXED, control / self.relaxer / "relaxed.parquet"]
         settings = {"generators": [name], "benchmark": known.benchmark, "seed": seed}
         own = [output / MEASURES]
