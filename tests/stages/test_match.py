@@ -15,7 +15,7 @@ from sunflow.stages.match_rate import match_rate
 
 COLUMNS = (
     "generator,task,num_steps,filter,k,num_pairs,match_rate,match_rate_low,match_rate_high,rmse,seconds_per_crystal,"
-    "metre,crmse"
+    "metre,crmse,rmse_low,rmse_high"
 ).split(",")
 PREDICTED = {"generator": "crysbfn", "task": "structure_prediction", "num_steps": 10}
 REFERENCE = {"generator": "reference", "task": "test", "num_steps": None}
@@ -164,3 +164,28 @@ def test_the_plot_is_the_same_each_time(folder):
     text = plots[0].read_text()
     for shown in ("number of steps", "crysbfn", "&lt;other&gt;", "reference", ">100<", "#e0a000", "#2a9d8f", "#8693a5"):
         assert shown in text, shown
+
+
+def test_published_figures_come_last_with_their_filter_and_protocol(folder):
+    match_rate([PREDICTED], [folder / "matches.csv"], [folder / "time.json"], folder / "published.csv", None, "mp20")
+    table = pd.read_csv(folder / "published.csv").set_index("generator")
+    crysbfn = table.loc["CrysBFN (published)"]
+    assert (crysbfn["filter"], crysbfn["k"], crysbfn["match_rate"], crysbfn["rmse"]) == ("crysbfn", 1, 0.6435, 0.0433)
+    assert table.loc["DiffCSP (published)", "filter"] == "diffcsp"
+    assert "table 2" in crysbfn["protocol"]
+
+
+def test_a_prediction_of_one_polymorph_may_be_the_other(tmp_path):
+    """METRe finds what the match rate does not: the prediction of the first target is the second."""
+    targets = [salt("a"), salt("b", lengths=(8, 4, 2))]
+    wrong = [
+        salt("a_0", lengths=(8, 4, 2), target_id="a", candidate=0),
+        Crystal.failure("b_0", "no", target_id="b", candidate=0),
+    ]
+    write_crystals(tmp_path / "test.parquet", targets)
+    write_crystals(tmp_path / "samples.parquet", wrong)
+    match(tmp_path / "samples.parquet", tmp_path / "test.parquet", 1, tmp_path / "matches.csv")
+    (tmp_path / "time.json").write_text(json.dumps({"network_seconds": 1.0, "num_crystals": 2}))
+    match_rate([PREDICTED], [tmp_path / "matches.csv"], [tmp_path / "time.json"], tmp_path / "match_rate.csv")
+    row = pd.read_csv(tmp_path / "match_rate.csv").iloc[0]
+    assert (row["match_rate"], row["metre"], row["crmse"]) == (0.0, 0.5, 0.25)

@@ -57,10 +57,12 @@ rule match_rate:
         runtime="30m",
     params:
         rows=lambda wildcards: as_json(predicted(wildcards.dataset)),
+        benchmark=lambda wildcards: settings.benchmark_of(wildcards.dataset) or "",
         code=code_of("match_rate"),
+        tables=content_of("src/sunflow/evaluation/published.csv"),
     shell:
         "python -m sunflow.stages.match_rate --rows {params.rows:q} --matches {input.matches} --times {input.times}"
-        " --output {output.table} > {log} 2>&1"
+        " --benchmark {params.benchmark:q} --output {output.table} > {log} 2>&1"
 
 
 use rule match_rate as ablations with:
@@ -80,6 +82,7 @@ use rule match_rate as ablations with:
         "logs/{dataset}/ablations.benchmark.tsv"
     params:
         rows=lambda wildcards: as_json(ablated(wildcards.dataset)),
+        benchmark="",
         code=code_of("match_rate"),
 
 

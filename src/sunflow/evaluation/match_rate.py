@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
+from sunflow.evaluation.bootstrap import bootstrap_interval
 from sunflow.evaluation.structure_prediction import TOLERANCES
 
 FILTERS: dict[str, tuple[str, ...]] = {
@@ -13,6 +15,8 @@ FILTERS: dict[str, tuple[str, ...]] = {
 }
 """What must be true of a match for it to count, in the papers of these names."""
 NUMBERS_OF_CANDIDATES = (1, 5, 10, 20)
+SEED = 0
+"""Of the bootstrap."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,13 @@ class MatchRate:
         num_pairs: Targets whose structure was asked for: the denominator.
         num_matches: Those of them that a prediction matches.
         rmse: Mean rmsd of the matches in (V/N)^(1/3); None without one.
+        rmse_interval: Its 95 % interval, by the bootstrap; None without a match.
     """
 
     num_pairs: int
     num_matches: int
     rmse: float | None
+    rmse_interval: tuple[float, float] | None = None
 
     @property
     def rate(self) -> float:
@@ -48,7 +54,11 @@ def match_rate_of(matches: pd.DataFrame, name: str, num_candidates: int) -> Matc
     """The rate under the filter of this name; the best of the first `num_candidates` predictions of a target counts."""
     passed = matches[list(FILTERS[name])].all(axis=1) & matches["candidate"].lt(num_candidates)
     best = matches[passed].groupby("target_id")["rmsd"].min().dropna()
-    return MatchRate(matches["target_id"].nunique(), len(best), float(best.mean()) if len(best) else None)
+    num_pairs = matches["target_id"].nunique()
+    if best.empty:
+        return MatchRate(num_pairs, 0, None)
+    interval = bootstrap_interval(np.mean, [best.to_numpy(float)], np.random.default_rng(SEED))
+    return MatchRate(num_pairs, len(best), float(best.mean()), interval)
 
 
 def numbers_of_candidates(matches: pd.DataFrame) -> list[int]:

@@ -14,6 +14,7 @@ from sunflow.evaluation.rates import wilson_interval
 from sunflow.evaluation.structure_prediction import STATUSES
 from sunflow.report.step_figure import write_step_figure
 from sunflow.stages.command import StageError, logger, run
+from sunflow.stages.measured import published_rows
 
 NAMES = ("generator", "task", "num_steps")
 UNTIMED = "reference"
@@ -26,18 +27,19 @@ def match_rate(
     times: list[Path],
     output: Path,
     output_plot: Path | None = None,
+    benchmark: str = "",
 ) -> None:
     """Write one row per generator, task, number of steps, filter and number of candidates `k`.
 
     `rows` holds `generator`, `task`, `num_steps` and any further columns of each file of `matches`, in their order;
     `times` are in the same order, and may leave out the rows of the generator `reference`. The plot shows match rates
-    against the number of steps.
+    against the number of steps. Figures that were published of `benchmark` come last.
     """
     if len(matches) != len(rows):
         raise StageError(f"{len(rows)} rows, but {len(matches)} files of matches came")
     each = zip(rows, matches, costs(rows, times), strict=True)
     found = [line for row, path, seconds in each for line in lines(row, read_matches(path), seconds)]
-    table = pd.DataFrame(found, dtype=object)
+    table = pd.DataFrame([*found, *published_lines(benchmark)], dtype=object)
     write_text(output, table.to_csv(index=False))
     if output_plot is not None:
         with atomic_path(output_plot) as temporary:
@@ -100,8 +102,17 @@ def lines(row: dict[str, Any], matches: pd.DataFrame, seconds: float | None) -> 
                 "seconds_per_crystal": seconds,
                 "metre": everyone.rate if name == "none" and k == largest else None,
                 "crmse": everyone.crmse if name == "none" and k == largest else None,
+                "rmse_low": found.rmse_interval[0] if found.rmse_interval else None,
+                "rmse_high": found.rmse_interval[1] if found.rmse_interval else None,
                 **{column: value for column, value in row.items() if column not in NAMES},
             }
+
+
+def published_lines(benchmark: str) -> Iterator[dict[str, Any]]:
+    """Published match rates, of one prediction per target, under the filter of their paper."""
+    for line in published_rows(benchmark, ("match_rate", "rmse")):
+        name = "crysbfn" if line["generator"].startswith("CrysBFN") else "diffcsp"
+        yield {"task": "structure_prediction", "filter": name, "k": 1, **line}
 
 
 if __name__ == "__main__":
