@@ -17,7 +17,8 @@ from conftest import Project
 TABLE = "results/demo/sun.csv"
 TARGETS = (TABLE, "results/demo/report.html")
 RUN = "results/demo/crysbfn/generation"
-TIMES = ["seconds_per_crystal", "seconds_per_sun"]
+TIMES = [f"{which}seconds_per_{what}" for which in ("", "end_to_end_") for what in ("crystal", "stable", "sun")]
+RATES = ["num_requested", "num_converged", "unique_rate", "novel_rate", "metastable_rate", "stable_rate", "sun_rate"]
 REQUESTED = {"crysbfn/generation": 20, "substitution/generation": 3, "random/generation": 3, "reference/test": 6}
 """Twenty are two groups, of which the smaller is relaxed and journaled long before the larger."""
 SMALL_MODEL = {"hidden_dim": 32, "num_layers": 2, "num_frequencies": 8, "time_dim": 16, "num_steps": 10}
@@ -107,6 +108,30 @@ def test_nothing_runs_twice(finished):
 def test_snakemake_report(finished):
     finished.snakemake("--report", "report.zip", *TARGETS)
     assert (finished.folder / "report.zip").stat().st_size > 10_000
+
+
+def test_anybodys_crystals_are_judged_like_the_pipelines_own(finished, tmp_path):
+    """The same samples, given as a file: the same verdicts, and the same tables but for names and times."""
+    project = finished.copy(tmp_path / "project")
+    samples = project.folder / RUN / "samples.parquet"
+    command = ["evaluate", str(samples), "--dataset", "demo", "--relax", "--name", "crysbfn", "--output", "judged"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sunflow", *command],
+        cwd=project.folder,
+        env={**project.environment, "PYTHONPATH": str(project.folder / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    folder = project.folder / "judged"
+    ours = pd.read_csv(project.folder / "results/demo" / "crysbfn/generation/chgnet/sun_crystals.csv")
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "sun_crystals.csv"), ours)
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "sun.csv").iloc[:1][RATES], table(project).iloc[:1][RATES])
+    for name in ("validity", "coverage"):
+        row, own = (pd.read_csv(path / f"{name}.csv").iloc[0] for path in (folder, project.folder / "results/demo"))
+        pd.testing.assert_series_equal(row, own)
+    assert "<h1" in (folder / "report.html").read_text()
 
 
 def stage_process(stage, project):
