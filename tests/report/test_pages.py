@@ -89,7 +89,7 @@ def evaluation(name="mine", *, tables=None, novelty=None, accounting=None, prove
     return render_evaluation(name, "the test split of mp20", *known, novelty, given, provenance or {})
 
 
-def report(tables, properties=None):
+def report(tables, properties=None, match_rate=None):
     rows = [Row({**RECORD, "generator": name}, VERDICTS, [], name, "#e0a000") for name in ("crysbfn", "reference")]
     measures = {"control_mean_error": {"num": 0}, "left_out_mean_error": {"num": 0, "value": None, "low": None}}
     curve = pd.DataFrame([{"threshold": 0.0, "sun_rate": 0.0, "sun_rate_low": 0.0, "sun_rate_high": 0.8}])
@@ -104,6 +104,7 @@ def report(tables, properties=None):
         validity=tables[0],
         coverage=tables[1],
         distributions=tables[2],
+        match_rate=match_rate,
         properties=properties or {},
         sun_curves=[curve, curve],
         summary=NOTHING,

@@ -88,6 +88,7 @@ def files_of(folder):
         "validity": folder / "validity.csv",
         "coverage": folder / "coverage.csv",
         "distributions": folder / "distributions.csv",
+        "match_rate": [],
         "measures": [folder / "measures.parquet"],
         "measure_names": ["crysbfn"],
         "reference": folder / "test_measures.parquet",

@@ -249,6 +249,11 @@ def predicted_in_steps(dataset):
     ]
 
 
+def match_rates(wildcards):
+    """The match rates of a dataset, where a generator predicts structures."""
+    return [f"results/{wildcards.dataset}/match_rate.csv"] if len(predicted(wildcards.dataset)) > 1 else []
+
+
 def ablated(dataset):
     """One entry per ablation and base, with what was changed."""
     changes = settings.ablations_of(dataset)

@@ -71,6 +71,7 @@ rule report:
         validity="results/{dataset}/validity.csv",
         coverage="results/{dataset}/coverage.csv",
         distributions="results/{dataset}/distributions.csv",
+        match_rate=match_rates,
         measures=measures,
         reference="results/{dataset}/crystals/test_measures.parquet",
         summary="results/{dataset}/crystals/summary.csv",
@@ -111,6 +112,7 @@ rule report:
         " --curve-names {params.curve_names} --trajectories {input.trajectories}"
         " --trajectory-names {params.trajectory_names} --qualities {input.qualities}"
         " --validity {input.validity} --coverage {input.coverage} --distributions {input.distributions}"
+        " --match-rate {input.match_rate}"
         " --measures {input.measures} --measure-names {params.measure_names} --reference {input.reference}"
         " --summary {input.summary} --provenance {input.provenance}"
         " --output {output.page} --output-histogram {output.histogram} > {log} 2>&1"

@@ -13,6 +13,7 @@ from sunflow.report.best import best_crystals
 from sunflow.report.definitions import CITATIONS, COLUMNS, HULLS
 from sunflow.report.metrics import metric_tables
 from sunflow.report.periodic_table import cells
+from sunflow.report.prediction_table import prediction_table
 from sunflow.report.property_figures import property_figures
 from sunflow.report.rows import DEMONSTRATION_BELOW, Row
 from sunflow.report.sunflower import crystals_per_seed, seeds
@@ -35,6 +36,7 @@ def render(
     validity: pd.DataFrame,
     coverage: pd.DataFrame,
     distributions: pd.DataFrame,
+    match_rate: pd.DataFrame | None,
     properties: dict[str, pd.DataFrame],
     sun_curves: list[pd.DataFrame],
     summary: pd.DataFrame,
@@ -53,6 +55,7 @@ def render(
         validity: validity.csv.
         coverage: coverage.csv.
         distributions: distributions.csv.
+        match_rate: match_rate.csv; None where nothing was predicted.
         properties: Those of every generator's crystals as generated, and of the test split as `reference`.
         sun_curves: S.U.N. rates of each row against the threshold.
         summary: What was kept and dropped of the dataset, one line per split.
@@ -88,7 +91,10 @@ def render(
             trajectories=[(trajectory, verdict(rows, trajectory)) for trajectory in trajectories],
             players=[trajectory_view(trajectory.frames) if trajectory.frames else None for trajectory in trajectories],
             charts=pictures | _charts(rows, stable, metastable, curves),
-            metrics=metric_tables(validity, coverage, distributions, f"the test split of {dataset}", colors),
+            metrics=[
+                *metric_tables(validity, coverage, distributions, f"the test split of {dataset}", colors),
+                *([] if match_rate is None else [prediction_table(match_rate, colors)]),
+            ],
             thresholds=threshold_table(rows, sun_curves),
             pictures=list(pictures),
             pictured={name: colors[name] for name in properties},

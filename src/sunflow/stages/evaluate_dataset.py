@@ -92,6 +92,7 @@ class DatasetKnowledge:
             validity=output / "validity.csv",
             coverage=output / "coverage.csv",
             distributions=output / "distributions.csv",
+            match_rate=[],
             measures=own,
             measure_names=[name],
             reference=known.measures,

@@ -59,6 +59,7 @@ def report(
     validity: Path,
     coverage: Path,
     distributions: Path,
+    match_rate: list[Path],
     measures: list[Path],
     measure_names: list[str],
     reference: Path,
@@ -73,7 +74,7 @@ def report(
     `relaxed`) and `thresholds` (stable, metastable; eV/atom). `curves` are the training curves of `curve_names`,
     `trajectories` belong to the generators `trajectory_names`, and `qualities` measure the hull of every relaxer, in
     the order in which the rows first name them. `measures` are those of the crystals of the generators `measure_names`
-    as generated, `reference` those of the test split.
+    as generated, `reference` those of the test split. `match_rate` is one file, or none where nothing was predicted.
     """
     rows = read_rows(settings["rows"], table, crystals, relaxed)
     thresholds: dict[str, float] = settings["thresholds"]
@@ -87,6 +88,7 @@ def report(
         validity=read_metric(validity),
         coverage=read_metric(coverage),
         distributions=read_metric(distributions),
+        match_rate=read_metric(match_rate[0]) if match_rate else None,
         properties={
             name: pd.read_parquet(path, columns=list(SHOWN))
             for name, path in zip([*measure_names, REFERENCE], [*measures, reference], strict=True)
