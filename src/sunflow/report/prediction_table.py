@@ -35,8 +35,8 @@ def prediction_table(match_rate: pd.DataFrame, colors: dict[str, str]) -> Metric
         record |= {column.name: row[column.name] for column in OF_ALL if not pd.isna(row[column.name])}
     columns = [column for name, meaning in MEANINGS.items() for column in _columns(name, meaning)]
     told = (
-        "How often the structure predicted for a test composition is the real one (StructureMatcher, stol 0.5), and how "
-        "far off its atoms are. Rates under different filters cannot be compared; the row “reference” compares the "
+        "How often the structure predicted for a test composition is the real one (StructureMatcher, stol 0.5), and "
+        "how far off its atoms are. Rates under different filters cannot be compared; the row “reference” compares the "
         "test crystals with themselves, and shows what each filter allows at most."
     )
     sizes = {"num_pairs": "compositions"}
