@@ -12,9 +12,9 @@ from sunflow.evaluation.distributions import PROPERTIES as COMPARED_PROPERTIES
 from sunflow.evaluation.distributions import distribution_distances
 from sunflow.evaluation.sun_curve import sun_curve
 from sunflow.report.metric_definitions import COVERAGE, PROPERTIES, VALIDITY
-from sunflow.report.metrics import metric_tables, novelty_table
+from sunflow.report.metrics import cost_table, metric_tables, novelty_table
 from sunflow.report.property_figures import MOST_POINTS, cumulative, property_figures
-from sunflow.report.rows import assemble
+from sunflow.report.rows import Row, assemble
 from sunflow.report.threshold_table import threshold_table
 from sunflow.stages import coverage, validity
 from sunflow.stages.measured import published_rows
@@ -220,3 +220,14 @@ def test_pictures_of_nothing():
     empty = pd.DataFrame({"density": [None], "volume_per_atom": [None], "num_elements": [None]})
     assert property_figures({"crysbfn": empty}, COLORS) == {}
     assert len(property_figures({"crysbfn": empty, "reference": measures(1, 0)}, COLORS)) == 3
+
+
+def test_costs_of_what_was_generated():
+    costs = {f"{which}seconds_per_{what}": 2.0 for which in ("", "end_to_end_") for what in ("crystal", "stable")}
+    names = ("seconds_per_sun", "end_to_end_seconds_per_sun")
+    record = {"generator": "crysbfn", "num_requested": 9, **costs, **dict.fromkeys(names)}
+    control = {**dict.fromkeys(record), "generator": "reference"}
+    rows = [Row(each, pd.DataFrame(), [], each["generator"], "#123456") for each in (record, control)]
+    (line,) = cost_table(rows, {}).lines
+    assert [figure.text for figure in line.figures] == ["2.0000", "2.0000", "–"] * 2
+    assert line.sizes == ["9"]

@@ -76,6 +76,14 @@ NOVELTY = (
     Column("unique_rate", "unique", "higher", "one of each group of equal crystals", "num_requested"),
     Column("novel_rate", "novel", "higher", "matches no crystal of the training set", "num_requested"),
 )
+COSTS = tuple(
+    Column(f"{which}seconds_per_{what}", f"{label}, per {name}", "lower", f"{meaning} per {name} crystal, in seconds")
+    for which, label, meaning in (
+        ("", "network", "network time of sampling"),
+        ("end_to_end_", "all", "wall time of sampling, relaxing and judging"),
+    )
+    for what, name in (("crystal", "requested"), ("stable", "stable"), ("sun", "S.U.N."))
+)
 PROPERTIES = {
     "density": "density (g/cm³)",
     "num_elements": "number of elements",

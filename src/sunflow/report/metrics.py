@@ -1,10 +1,13 @@
 """The published metrics of generation as tables of the page."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from sunflow.report.distance_tables import distance_tables
-from sunflow.report.metric_definitions import COVERAGE, NOVELTY, VALIDITY
+from sunflow.report.metric_definitions import COSTS, COVERAGE, NOVELTY, VALIDITY
 from sunflow.report.metric_table import MetricTable, metric_table
+from sunflow.report.rows import Row
 
 REQUESTED = {"num_requested": "requested"}
 
@@ -44,6 +47,20 @@ def metric_tables(
         ),
         *distance_tables(distributions, halved, colors),
     ]
+
+
+def cost_table(rows: Sequence[Row], colors: dict[str, str]) -> MetricTable:
+    """What a crystal of each row has cost."""
+    told = {"protocol": "on the hardware under Provenance; a job that was killed and resumed counts its last run alone"}
+    return metric_table(
+        "Cost",
+        "Seconds for a requested, a stable and an S.U.N. crystal: of the network alone, as papers count them, and of "
+        "all that followed. Lower is better; only figures of the same hardware can be compared.",
+        REQUESTED,
+        COSTS,
+        [{**row.record, **told, "label": row.label} for row in rows if not row.is_reference],
+        colors,
+    )
 
 
 def novelty_table(novelty: pd.DataFrame, name: str, colors: dict[str, str]) -> MetricTable:

@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 from sunflow.report import counts, figures, text
 from sunflow.report.best import best_crystals
 from sunflow.report.definitions import CITATIONS, COLUMNS, HULLS
-from sunflow.report.metrics import metric_tables
+from sunflow.report.metrics import cost_table, metric_tables
 from sunflow.report.periodic_table import cells
 from sunflow.report.prediction_table import prediction_table
 from sunflow.report.property_figures import property_figures
@@ -94,6 +94,7 @@ def render(
             metrics=[
                 *metric_tables(validity, coverage, distributions, f"the test split of {dataset}", colors),
                 *([] if match_rate is None else [prediction_table(match_rate, colors)]),
+                cost_table(rows, colors),
             ],
             thresholds=threshold_table(rows, sun_curves),
             pictures=list(pictures),
