@@ -1,6 +1,7 @@
 """`python -m sunflow evaluate`, with all that people may give it."""
 
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -141,6 +142,23 @@ def test_a_folder_of_nothing_readable(tmp_path, reference):
     row = tables["validity.csv"].set_index("generator").loc["nothing"]
     assert (row["num_requested"], row["structural"], row["valid"]) == (1000, 0, 0)
     assert row["valid_high"] < 0.005
+
+
+def test_unique_and_novel_where_a_train_split_is_given(tmp_path, reference):
+    known = read_crystals(reference)
+    own = [known[0], replace(known[0], crystal_id="twin"), known[2], Crystal.failure("failed", "no")]
+    write_crystals(tmp_path / "own.parquet", own)
+    write_crystals(tmp_path / "train.parquet", known[2:3])
+    evaluate(tmp_path / "own.parquet", reference, tmp_path / "out", "--train", str(tmp_path / "train.parquet"))
+    row = pd.read_csv(tmp_path / "out/novelty.csv").iloc[0]
+    assert (row["num_requested"], row["unique_rate"], row["matches_none_rate"]) == (4, 0.25, 0.0)
+    assert row["novel_rate"] == row["composition_new_rate"] == 0.0, "same structure type and elements at any volume"
+    assert row["unique_rate_low"] < 0.25 < row["unique_rate_high"]
+    evaluate(tmp_path / "own.parquet", reference, tmp_path / "without")
+    without = pd.read_csv(tmp_path / "without/novelty.csv")
+    assert "novel_rate" not in without and without.loc[0, "unique_rate"] == 0.25
+    similar = pd.read_csv(tmp_path / "out/similarity.csv", keep_default_na=False).set_index("crystal_id")
+    assert similar.loc["twin", "same_as"] == "r0" and similar.loc["failed", "reason"] == "no"
 
 
 def test_a_second_call_changes_nothing(tmp_path, reference):

@@ -15,7 +15,7 @@ from sunflow.stages.match_rate import match_rate
 
 COLUMNS = (
     "generator,task,num_steps,filter,k,num_pairs,match_rate,match_rate_low,match_rate_high,rmse,seconds_per_crystal,"
-    "metre,crmse,rmse_low,rmse_high"
+    "metre,metre_low,metre_high,crmse,crmse_low,crmse_high,rmse_low,rmse_high"
 ).split(",")
 PREDICTED = {"generator": "crysbfn", "task": "structure_prediction", "num_steps": 10}
 REFERENCE = {"generator": "reference", "task": "test", "num_steps": None}

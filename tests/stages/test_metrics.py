@@ -1,5 +1,9 @@
 """From crystals to the tables of validity, coverage and distributions, through files."""
 
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -143,3 +147,28 @@ def test_when_all_crystals_failed_there_are_rows_all_the_same(folder, tmp_path):
     ours = pd.read_csv(tmp_path / "coverage.csv").set_index("generator").loc["ours"]
     assert (ours["recall"], ours["precision"], ours["num_requested"]) == (0, 0, 3)
     assert "ours" not in set(pd.read_csv(tmp_path / "distributions.csv")["generator"])
+
+
+@pytest.mark.slow
+def test_a_killed_stage_continues_and_ends_with_the_same_file(tmp_path):
+    crystals = [salt(f"s{i}", ELEMENTS[i % 6], 3.0 + 0.01 * i) for i in range(240)]
+    write_crystals(tmp_path / "crystals.parquet", crystals)
+    options = {"crystals": "crystals.parquet", "output": "killed.parquet", "output-table": "killed.csv"}
+    command = [sys.executable, "-m", "sunflow.stages.measure", "--threads", "1"]
+    command += [text for option, path in options.items() for text in (f"--{option}", str(tmp_path / path))]
+    journal = tmp_path / ".killed.parquet.journal"
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while not journal.exists() or journal.read_bytes().count(b"\n") < 4:
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.01)
+        process.kill()
+    finished = journal.read_text().splitlines()
+    assert len(finished) < 240 / 16 + 1 and not (tmp_path / "killed.parquet").exists()
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert f"measuring: {240 - 16 * (len(finished) - 1)} crystals" in done.stderr, (
+        "finished ones are not measured again"
+    )
+    measure_crystals(tmp_path / "crystals.parquet", 1, tmp_path / "whole.parquet", tmp_path / "whole.csv")
+    for ending in ("parquet", "csv"):
+        assert (tmp_path / f"killed.{ending}").read_bytes() == (tmp_path / f"whole.{ending}").read_bytes()
+    assert not journal.exists()

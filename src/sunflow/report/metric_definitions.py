@@ -74,7 +74,15 @@ COVERAGE = (
 )
 NOVELTY = (
     Column("unique_rate", "unique", "higher", "one of each group of equal crystals", "num_requested"),
+    Column("matches_none_rate", "matches none", "higher", "matches no other crystal of the set", "num_requested"),
     Column("novel_rate", "novel", "higher", "matches no crystal of the training set", "num_requested"),
+    Column(
+        "composition_new_rate",
+        "new composition",
+        "higher",
+        "no crystal of the training set has its reduced formula",
+        "num_requested",
+    ),
 )
 COSTS = tuple(
     Column(f"{which}seconds_per_{what}", f"{label}, per {name}", "lower", f"{meaning} per {name} crystal, in seconds")

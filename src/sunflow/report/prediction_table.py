@@ -32,7 +32,9 @@ def prediction_table(match_rate: pd.DataFrame, colors: dict[str, str]) -> Metric
         record |= {"num_pairs": row["num_pairs"]} | ({"label": name + steps} if steps else {})
         for metric in ("match_rate", "rmse"):
             record |= {f"{metric}_{row['filter']}{end}": row.get(f"{metric}{end}") for end in ("", "_low", "_high")}
-        record |= {column.name: row[column.name] for column in OF_ALL if not pd.isna(row[column.name])}
+        for column in OF_ALL:
+            if not pd.isna(row[column.name]):
+                record |= {f"{column.name}{end}": row.get(f"{column.name}{end}") for end in ("", "_low", "_high")}
     columns = [column for name, meaning in MEANINGS.items() for column in _columns(name, meaning)]
     told = (
         "How often the structure predicted for a test composition is the real one (StructureMatcher, stol 0.5), and "

@@ -5,13 +5,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sunflow.atomic import atomic_path, write_text
-from sunflow.evaluation.match_rate import FILTERS, match_rate_of, numbers_of_candidates
+from sunflow.evaluation.bootstrap import bootstrap_interval
+from sunflow.evaluation.match_rate import FILTERS, SEED, match_rate_of, numbers_of_candidates
 from sunflow.evaluation.metre import metre
 from sunflow.evaluation.rates import wilson_interval
-from sunflow.evaluation.structure_prediction import STATUSES
+from sunflow.evaluation.structure_prediction import STATUSES, TOLERANCES
 from sunflow.report.step_figure import write_step_figure
 from sunflow.stages.command import StageError, logger, run
 from sunflow.stages.measured import published_rows
@@ -77,8 +79,7 @@ def seconds_per_crystal(path: Path) -> float | None:
 
 def lines(row: dict[str, Any], matches: pd.DataFrame, seconds: float | None) -> Iterator[dict[str, Any]]:
     """The rates of one file under every filter, for every number of candidates; METRe knows neither, and comes once."""
-    closest = matches.groupby("target_id")["metre_rmsd"].first()
-    everyone = metre({str(target): None if pd.isna(rmsd) else float(rmsd) for target, rmsd in closest.items()})
+    everyone = metre_columns(matches)
     largest = max(numbers_of_candidates(matches))
     for name in FILTERS:
         for k in numbers_of_candidates(matches):
@@ -100,12 +101,22 @@ def lines(row: dict[str, Any], matches: pd.DataFrame, seconds: float | None) -> 
                 "match_rate_high": high,
                 "rmse": found.rmse,
                 "seconds_per_crystal": seconds,
-                "metre": everyone.rate if name == "none" and k == largest else None,
-                "crmse": everyone.crmse if name == "none" and k == largest else None,
+                **(everyone if name == "none" and k == largest else dict.fromkeys(everyone)),
                 "rmse_low": found.rmse_interval[0] if found.rmse_interval else None,
                 "rmse_high": found.rmse_interval[1] if found.rmse_interval else None,
                 **{column: value for column, value in row.items() if column not in NAMES},
             }
+
+
+def metre_columns(matches: pd.DataFrame) -> dict[str, Any]:
+    """METRe with Wilson's interval, and cRMSE with the bootstrap's."""
+    closest = matches.groupby("target_id")["metre_rmsd"].first()
+    found = metre({str(target): None if pd.isna(rmsd) else float(rmsd) for target, rmsd in closest.items()})
+    low, high = wilson_interval(found.num_matches, found.num_pairs)
+    distances = closest.fillna(TOLERANCES["stol"]).to_numpy(float)
+    ends = bootstrap_interval(np.mean, [distances], np.random.default_rng(SEED))
+    told = {"metre": found.rate, "metre_low": low, "metre_high": high, "crmse": found.crmse}
+    return {**told, "crmse_low": ends[0], "crmse_high": ends[1]}
 
 
 def published_lines(benchmark: str) -> Iterator[dict[str, Any]]:

@@ -59,5 +59,5 @@ def rates(table: pd.DataFrame) -> dict[str, Any]:
         if name in table:
             count = count_true(table[name])
             row[f"{name}_rate"] = count / len(table)
-            row[f"{name}_low"], row[f"{name}_high"] = wilson_interval(count, len(table))
+            row[f"{name}_rate_low"], row[f"{name}_rate_high"] = wilson_interval(count, len(table))
     return row
