@@ -150,24 +150,19 @@ def test_unique_and_novel_where_a_train_split_is_given(tmp_path, reference):
     write_crystals(tmp_path / "own.parquet", own)
     write_crystals(tmp_path / "train.parquet", known[2:3])
     evaluate(tmp_path / "own.parquet", reference, tmp_path / "out", "--train", str(tmp_path / "train.parquet"))
+    files = [path for path in (tmp_path / "out").iterdir() if path.name != "report.html"]
+    before = {path: path.read_bytes() for path in files}
     row = pd.read_csv(tmp_path / "out/novelty.csv").iloc[0]
     assert (row["num_requested"], row["unique_rate"], row["matches_none_rate"]) == (4, 0.25, 0.0)
     assert row["novel_rate"] == row["composition_new_rate"] == 0.0, "same structure type and elements at any volume"
     assert row["unique_rate_low"] < 0.25 < row["unique_rate_high"]
-    evaluate(tmp_path / "own.parquet", reference, tmp_path / "without")
-    without = pd.read_csv(tmp_path / "without/novelty.csv")
+    evaluate(tmp_path / "own.parquet", reference, tmp_path / "out", "--train", str(tmp_path / "train.parquet"))
+    assert {path: path.read_bytes() for path in files} == before, "a second call changes nothing"
+    evaluate(tmp_path / "own.parquet", reference, tmp_path / "out")
+    without = pd.read_csv(tmp_path / "out/novelty.csv")
     assert "novel_rate" not in without and without.loc[0, "unique_rate"] == 0.25
     similar = pd.read_csv(tmp_path / "out/similarity.csv", keep_default_na=False).set_index("crystal_id")
     assert similar.loc["twin", "same_as"] == "r0" and similar.loc["failed", "reason"] == "no"
-
-
-def test_a_second_call_changes_nothing(tmp_path, reference):
-    write_crystals(tmp_path / "own.parquet", read_crystals(reference)[:3])
-    evaluate(tmp_path / "own.parquet", reference, tmp_path / "out")
-    files = [path for path in (tmp_path / "out").iterdir() if path.name != "report.html"]
-    before = {path: path.read_bytes() for path in files}
-    evaluate(tmp_path / "own.parquet", reference, tmp_path / "out")
-    assert {path: path.read_bytes() for path in files} == before
 
 
 def escaping(folder):

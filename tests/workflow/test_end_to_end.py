@@ -19,7 +19,7 @@ TARGETS = (TABLE, "results/demo/report.html")
 RUN = "results/demo/crysbfn/generation"
 TIMES = [f"{which}seconds_per_{what}" for which in ("", "end_to_end_") for what in ("crystal", "stable", "sun")]
 RATES = ["num_requested", "num_converged", "unique_rate", "novel_rate", "metastable_rate", "stable_rate", "sun_rate"]
-REQUESTED = {"crysbfn/generation": 20, "substitution/generation": 3, "random/generation": 3, "reference/test": 6}
+REQUESTED = {"crysbfn/generation": 20, "substitution/generation": 3, "reference/test": 6}
 """Twenty are two groups, of which the smaller is relaxed and journaled long before the larger."""
 SMALL_MODEL = {"hidden_dim": 32, "num_layers": 2, "num_frequencies": 8, "time_dim": 16, "num_steps": 10}
 
@@ -30,9 +30,9 @@ def shrink(config):
     generator["model"] = SMALL_MODEL
     generator["training"] = {**generator["training"], "epochs": 12, "validate_every": 4}
     generator["sampling"] = {"num_crystals": REQUESTED["crysbfn/generation"], "batch_size": 5}
-    for control in ("substitution", "random"):
-        number = REQUESTED[f"{control}/generation"]
-        config["generators"][control]["datasets"]["demo"]["sampling"] = {"num_crystals": number}
+    number = REQUESTED["substitution/generation"]
+    config["generators"]["substitution"]["datasets"]["demo"]["sampling"] = {"num_crystals": number}
+    config["datasets"]["demo"]["generators"] = ["crysbfn", "substitution"]
     config["relaxers"]["chgnet"]["datasets"]["demo"].update(max_steps=40)
     config["sun"].update(num_reference=REQUESTED["reference/test"], num_left_out=20)
 
@@ -160,28 +160,19 @@ PROGRESS = {
 }
 """A file of each stage, and what stands in it once the stage is in the middle of its work."""
 
-REDONE = {
-    "train": ["weights.safetensors", "samples.parquet", "chgnet"],
-    "sample": ["samples.parquet", "chgnet"],
-    "relax": ["chgnet"],
-}
-"""What is missing of the run, so that each stage and all that follow run again."""
+MADE = [f"{RUN}/weights.safetensors", f"{RUN}/samples.parquet", f"{RUN}/chgnet", TABLE]
+"""What training and all that follows have made."""
 
 
-def undo(stage, project):
-    """Remove what this stage and all that follow have made."""
-    for name in REDONE[stage]:
-        path = project.folder / RUN / name
+def undo(project):
+    """Have everything from the training on run again."""
+    for name in MADE:
+        path = project.folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    (project.folder / TABLE).unlink()
 
 
-@pytest.mark.parametrize("victim", ["train", "sample", "relax", "snakemake"])
-def test_killed_runs_end_like_undisturbed_ones(finished, tmp_path, victim):
-    project = finished.copy(tmp_path / "project")
-    stage = "train" if victim == "snakemake" else victim
-    undo(stage, project)
-
+def disturb(project, victim, stage):
+    """Start the run, kill the victim in the middle of this stage, and clear up."""
     running = project.start("--cores", "2", TABLE)
     process = wait_for(lambda: stage_process(stage, project), running)
     path, mark = PROGRESS[stage]
@@ -193,21 +184,26 @@ def test_killed_runs_end_like_undisturbed_ones(finished, tmp_path, victim):
     else:
         process.kill()
         running.wait(timeout=120)
-
     recovered = subprocess.run(
         [sys.executable, "-m", "sunflow.recover"], cwd=project.folder, capture_output=True, text=True, check=False
     )
     assert recovered.returncode == 0, recovered.stderr
     assert stage_process(stage, project) is None
-    project.snakemake("--cores", "2", TABLE)
 
+
+def test_a_run_that_is_killed_again_and_again_ends_like_an_undisturbed_one(finished, tmp_path):
+    project = finished.copy(tmp_path / "project")
+    undo(project)
+    for victim, stage in (("snakemake", "train"), ("train", "train"), ("sample", "sample"), ("relax", "relax")):
+        disturb(project, victim, stage)
+    project.snakemake("--cores", "2", TABLE)
     pd.testing.assert_frame_equal(table(project).drop(columns=TIMES), table(finished).drop(columns=TIMES))
     pd.testing.assert_frame_equal(crystals(project), crystals(finished))
 
 
 def test_a_live_run_is_not_disturbed(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
-    undo("train", project)
+    undo(project)
     running = project.start("--cores", "2", TABLE)
     wait_for(lambda: stage_process("train", project), running)
     recovered = subprocess.run(
