@@ -151,7 +151,7 @@ def test_when_all_crystals_failed_there_are_rows_all_the_same(folder, tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_stage_continues_and_ends_with_the_same_file(tmp_path):
-    crystals = [salt(f"s{i}", ELEMENTS[i % 6], 3.0 + 0.01 * i) for i in range(240)]
+    crystals = [salt(f"s{i}", ELEMENTS[i % 6], 3.0 + 0.01 * i) for i in range(128)]
     write_crystals(tmp_path / "crystals.parquet", crystals)
     options = {"crystals": "crystals.parquet", "output": "killed.parquet", "output-table": "killed.csv"}
     command = [sys.executable, "-m", "sunflow.stages.measure", "--threads", "1"]
@@ -163,9 +163,9 @@ def test_a_killed_stage_continues_and_ends_with_the_same_file(tmp_path):
             time.sleep(0.01)
         process.kill()
     finished = journal.read_text().splitlines()
-    assert len(finished) < 240 / 16 + 1 and not (tmp_path / "killed.parquet").exists()
+    assert len(finished) < 128 / 16 + 1 and not (tmp_path / "killed.parquet").exists()
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert f"measuring: {240 - 16 * (len(finished) - 1)} crystals" in done.stderr, (
+    assert f"measuring: {128 - 16 * (len(finished) - 1)} crystals" in done.stderr, (
         "finished ones are not measured again"
     )
     measure_crystals(tmp_path / "crystals.parquet", 1, tmp_path / "whole.parquet", tmp_path / "whole.csv")

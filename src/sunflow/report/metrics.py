@@ -64,13 +64,13 @@ def cost_table(rows: Sequence[Row], colors: dict[str, str]) -> MetricTable:
 
 
 def novelty_table(novelty: pd.DataFrame, name: str, colors: dict[str, str]) -> MetricTable:
-    """How many crystals of a set are unique and novel, from a table of one row."""
+    """How many crystals of a set are unique and, where a train split was given, novel, from a table of one row."""
     records = [{**record, "generator": name, "protocol": "of all crystals"} for record in novelty.to_dict("records")]
     return metric_table(
         "Unique and novel",
         "Which crystals are not copies, of each other or of the training set, by pymatgen's StructureMatcher.",
         REQUESTED,
-        NOVELTY,
+        [column for column in NOVELTY if column.name in novelty],
         records,
         colors,
     )
