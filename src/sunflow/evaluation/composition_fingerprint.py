@@ -1,14 +1,13 @@
 """What a crystal is made of, as 132 numbers: Magpie's features, standardised as in the published coverage."""
 
-import csv
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
 from matminer.featurizers.composition.composite import ElementProperty
 
 from sunflow.crystals.crystal import Crystal
 from sunflow.crystals.structures import composition
+from sunflow.evaluation.tables import read_table
 
 SCALE = "magpie_scale.csv"
 
@@ -31,7 +30,7 @@ def _featurizer() -> ElementProperty:
 @cache
 def _scale() -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of every feature; the file names them in Magpie's order."""
-    rows = list(csv.DictReader(files("sunflow.evaluation").joinpath(SCALE).read_text(encoding="utf-8").splitlines()))
+    rows = read_table(SCALE)
     if [row["feature"] for row in rows] != _featurizer().feature_labels():
         raise RuntimeError(f"{SCALE} and the installed matminer name other features: install the pinned matminer")
     mean, standard_deviation = (np.array([float(row[name]) for row in rows]) for name in ("mean", "standard_deviation"))

@@ -1,6 +1,5 @@
 """How far a hull can be trusted: what it says of known compositions and of real crystals."""
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sunflow.crystals.crystal import Crystal
+from sunflow.crystals.lots import lot
 from sunflow.evaluation.hull import Hull, parsed, rounded
 from sunflow.evaluation.rates import Z_95, wilson_interval
 
@@ -65,17 +65,13 @@ def left_out(hull: Hull, num_compositions: int, seed: int, stable: float) -> lis
 
 def drawn_formulas(hull: Hull, num_compositions: int, seed: int) -> list[str]:
     """Formulas of more than one element, the first by a hash of seed and formula, so that a larger draw holds them."""
-
-    def lot(formula: str) -> str:
-        return hashlib.sha256(f"{seed}/{formula}".encode()).hexdigest()
-
     compositions = {formula: parsed(formula) for formula in hull.entries["formula"].unique()}
     eligible = [
         formula
         for formula, composition in compositions.items()
         if len(composition) > 1 and hull.coverage(composition) != "not_covered"
     ]
-    return sorted(sorted(eligible, key=lot)[:num_compositions])
+    return sorted(sorted(eligible, key=lambda formula: lot(seed, formula))[:num_compositions])
 
 
 def control(crystals: Sequence[Crystal], energies: pd.DataFrame, stable: float, metastable: float) -> list[Measure]:

@@ -1,13 +1,12 @@
 """Oxidation states and electronegativities that elements can have, as tables of SMACT give them."""
 
-import csv
 from dataclasses import dataclass
-from importlib.resources import files
 
 from smact import Element
 from smact.utils.oxidation import ICSD24OxStatesFilter
 
 from sunflow.crystals.elements import SYMBOLS
+from sunflow.evaluation.tables import read_table
 
 TABLE = "smact_2_2_1.csv"
 NUM_ELEMENTS = 103
@@ -33,8 +32,7 @@ def cdvae_states() -> OxidationStates:
     Later versions call the list `smact14` and differ in one state of iridium (−2, now −3) and in the electronegativity
     of zirconium (0.33, now 1.33).
     """
-    text = files("sunflow.evaluation").joinpath(TABLE).read_text(encoding="utf-8")
-    rows = list(csv.DictReader(text.splitlines()))
+    rows = read_table(TABLE)
     return OxidationStates(
         {row["symbol"]: tuple(map(int, row["oxidation_states"].split())) for row in rows},
         {row["symbol"]: float(row["electronegativity"]) for row in rows if row["electronegativity"]},

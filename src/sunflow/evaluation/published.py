@@ -1,10 +1,10 @@
 """Figures of publications, to stand beside ours, each with the protocol that it was measured by."""
 
-import csv
 from collections.abc import Iterator, Sequence
 from functools import cache
-from importlib.resources import files
 from typing import Any
+
+from sunflow.evaluation.tables import read_table
 
 TABLE = "published.csv"
 BENCHMARKS = ("mp20", "perov5", "carbon24", "mpts52")
@@ -30,4 +30,4 @@ def published(benchmark: str | None, metrics: Sequence[str]) -> Iterator[dict[st
 
 @cache
 def _table() -> list[dict[str, str]]:
-    return list(csv.DictReader(files("sunflow.evaluation").joinpath(TABLE).read_text(encoding="utf-8").splitlines()))
+    return read_table(TABLE)

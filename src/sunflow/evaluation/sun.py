@@ -14,6 +14,7 @@ from sunflow.evaluation.comparison import log_failures
 from sunflow.evaluation.comparison_tasks import Relaxation
 from sunflow.evaluation.reduced import formula_of
 from sunflow.evaluation.similarity import Similarity
+from sunflow.evaluation.sun_curve import is_true
 from sunflow.evaluation.survey import Survey
 from sunflow.evaluation.validity import geometry_valid
 from sunflow.journal import Journal
@@ -185,4 +186,4 @@ def _row(
 
 def count_true(column: pd.Series) -> int:
     """How many values are true; empty ones are not."""
-    return int(np.sum([value is True or value == "True" or value is np.True_ for value in column]))
+    return int(is_true(column).sum())

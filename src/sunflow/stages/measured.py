@@ -1,6 +1,5 @@
 """Tables of measures, read and set beside one another."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from sunflow.crystals.files import read_crystals
+from sunflow.crystals.lots import lot
 from sunflow.evaluation.coverage import Fingerprints
 from sunflow.evaluation.measures import FINGERPRINTS
 from sunflow.evaluation.published import published
@@ -39,7 +39,7 @@ def fingerprints(table: pd.DataFrame) -> Fingerprints:
 
 def halves(table: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Two disjoint halves, drawn by a hash of seed and crystal_id: the positive control of what compares two sets."""
-    lots = [hashlib.sha256(f"{seed}/{name}".encode()).hexdigest() for name in table["crystal_id"]]
+    lots = [lot(seed, name) for name in table["crystal_id"]]
     first = pd.Series(lots, index=table.index).rank() <= len(table) / 2
     return table[first], table[~first]
 

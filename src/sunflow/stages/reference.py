@@ -1,12 +1,12 @@
 """Draw crystals of the test split, to be judged as if they were generated: the positive control."""
 
-import hashlib
 import logging
 from pathlib import Path
 
 from sunflow.atomic import write_json
 from sunflow.crystals.crystal import Crystal
 from sunflow.crystals.files import read_crystals, write_crystals
+from sunflow.crystals.lots import lot
 from sunflow.stages.command import StageError, run
 
 logger = logging.getLogger(__name__)
@@ -28,11 +28,8 @@ def reference(settings: dict, test: Path, output: Path, output_time: Path) -> No
 
 def draw(crystals: list[Crystal], num_crystals: int, seed: int) -> list[Crystal]:
     """Draw without replacement: the first by a hash of seed and crystal_id, so that a larger draw holds the smaller."""
-
-    def lot(crystal: Crystal) -> str:
-        return hashlib.sha256(f"{seed}/{crystal.crystal_id}".encode()).hexdigest()
-
-    return sorted(sorted(crystals, key=lot)[:num_crystals], key=lambda crystal: crystal.crystal_id)
+    drawn = sorted(crystals, key=lambda crystal: lot(seed, crystal.crystal_id))[:num_crystals]
+    return sorted(drawn, key=lambda crystal: crystal.crystal_id)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def sun_table(
     Snakemake's benchmark files, which tell what a row cost from end to end.
     """
     left = iter(opinions)
-    rows = []
+    rows, curves = [], []
     for row, table, time, hull in zip(settings["rows"], tables, times, hulls, strict=True):
         verdicts = read_verdicts(table)
         cost = costs(verdicts, network_seconds(time), end_to_end_seconds(logs, row) if logs else None)
@@ -56,11 +56,8 @@ def sun_table(
                 **cost,
             }
         )
+        curves.append(sun_curve(verdicts).assign(**{name: row[name] for name in NAMES}))
     write_text(output, pd.DataFrame(rows).to_csv(index=False))
-    curves = [
-        sun_curve(read_verdicts(table)).assign(**{name: row[name] for name in NAMES})
-        for row, table in zip(settings["rows"], tables, strict=True)
-    ]
     curve = pd.concat(curves)
     write_text(output_curve, curve[[*NAMES, *curve.columns.drop(list(NAMES))]].to_csv(index=False))
 
