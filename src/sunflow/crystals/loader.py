@@ -41,6 +41,7 @@ class CrystalLoader:
         shuffle_seed: None keeps their order.
         rank: The number of this process among those that share the batches.
         num_processes: How many those are.
+        properties: Of the crystals, that the batches hold.
     """
 
     def __init__(
@@ -51,10 +52,11 @@ class CrystalLoader:
         shuffle_seed: int | None = None,
         rank: int = 0,
         num_processes: int = 1,
+        properties: Sequence[str] = (),
     ) -> None:
         if not crystals:
             raise ValueError("there is no crystal to load")
-        everything = CrystalBatch.from_crystals(crystals)
+        everything = CrystalBatch.from_crystals(crystals, properties)
         self.num_crystals = len(everything)
         self._batch_size = batch_size * num_processes
         self._shuffle_seed = shuffle_seed
@@ -95,13 +97,7 @@ class CrystalLoader:
         shift = self._first_atom[crystals] - (num_atoms.cumsum(0) - num_atoms)
         atoms = torch.arange(int(num_atoms.sum())) + shift.repeat_interleave(num_atoms)
         device = self._everything.lattice.device
-        crystals, atoms = crystals.to(device), atoms.to(device)
-        return CrystalBatch(
-            lattice=self._everything.lattice[crystals],
-            frac_coords=self._everything.frac_coords[atoms],
-            atomic_numbers=self._everything.atomic_numbers[atoms],
-            num_atoms=self._everything.num_atoms[crystals],
-        )
+        return self._everything.part(crystals.to(device), atoms.to(device))
 
 
 def _ends(sizes: Int[Tensor, " crystals"]) -> list[int]:
@@ -112,10 +108,4 @@ def _ends(sizes: Int[Tensor, " crystals"]) -> list[int]:
 def _slice(crystals: CrystalBatch, atoms: Sequence[int], pairs: Sequence[int], start: int, stop: int) -> CrystalBatch:
     """The crystals from `start` to `stop`, without a copy; `atoms[i]` atoms belong to the first i crystals."""
     those = slice(atoms[start], atoms[stop])
-    return CrystalBatch(
-        lattice=crystals.lattice[start:stop],
-        frac_coords=crystals.frac_coords[those],
-        atomic_numbers=crystals.atomic_numbers[those],
-        num_atoms=crystals.num_atoms[start:stop],
-        num_pairs=pairs[stop] - pairs[start],
-    )
+    return crystals.part(slice(start, stop), those, pairs[stop] - pairs[start])
