@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from bench.asymmetric import asymmetric
+from bench.asymmetric_units import asymmetric_units
 from bench.epoch import epoch
 from bench.fingerprints import fingerprints
 from bench.flow import flow
@@ -35,6 +37,8 @@ FIGURES: dict[str, tuple[Callable[..., None], list[str]]] = {
     "potential": (potential, ["repeats", "mirror", "crystals"]),
     "relaxation": (relaxation, ["mirror", "crystals", "device"]),
     "scaling": (scaling, ["repeats", "mirror", "crystals"]),
+    "asymmetric": (asymmetric, ["repeats"]),
+    "asymmetric_units": (asymmetric_units, ["mirror", "crystals"]),
 }
 """Each figure and its options."""
 

@@ -38,4 +38,4 @@ def _sample(generator: CrysBFN, num_atoms: torch.Tensor, precision: Precision) -
     with precision.autocast():
         condition = Condition(num_atoms.to(precision.device))
         crystals = generator.sample(condition, range(len(num_atoms)))
-    return CrystalBatch(*(tensor.cpu() for tensor in vars(crystals).values()))
+    return crystals.to("cpu")

@@ -8,10 +8,11 @@ from bench.reference_cspnet import PlainCSPNet
 from bench.sizes import mp20_sizes
 from bench.timing import cpu_seconds, print_against
 from sunflow.networks.complete_graph import CompleteGraph
-from sunflow.networks.tabulated_cspnet import TabulatedCSPNet
+from sunflow.networks.tabulated_csp_layers import tabulated
 
 NUM_CRYSTALS = 64
 PLAIN = "plain (torch-geometric)"
+TABLES = "CSPNet with tables"
 
 
 def network(repeats: int) -> None:
@@ -20,18 +21,18 @@ def network(repeats: int) -> None:
     num_atoms = mp20_sizes(NUM_CRYSTALS)
     graph = CompleteGraph.of(num_atoms)
     given = inputs(num_atoms)
-    networks = {PLAIN: PlainCSPNet(ours), "CSPNet": ours, "TabulatedCSPNet": TabulatedCSPNet(ours)}
+    networks = {PLAIN: PlainCSPNet(ours), "CSPNet": ours, TABLES: tabulated(ours)}
     print(f"{NUM_CRYSTALS} crystals, {len(graph.crystal_of_atom)} atoms, {len(graph.receiver)} edges")
     _check(networks, given, graph)
     variants = {
         PLAIN: lambda: networks[PLAIN](*given, graph),
         "CSPNet": lambda: ours(*given, CompleteGraph.of(num_atoms)),
-        "TabulatedCSPNet": lambda: networks["TabulatedCSPNet"](*given, graph),
+        TABLES: lambda: networks[TABLES](*given, graph),
     }
     with torch.no_grad():
         print("forward")
         print_against(PLAIN, cpu_seconds(variants, repeats))
-        construction = cpu_seconds({"its tables": lambda: TabulatedCSPNet(ours)}, repeats)
+        construction = cpu_seconds({"its tables": lambda: tabulated(ours)}, repeats)
     print(f"making the tables, once per sampling: {construction['its tables']:.3f} s\nforward and backward")
     steps = {name: lambda run=variants[name]: _loss(run()).backward() for name in (PLAIN, "CSPNet")}
     print_against(PLAIN, cpu_seconds(steps, repeats))
@@ -44,7 +45,7 @@ def _check(networks: dict[str, torch.nn.Module], given: tuple[Tensor, ...], grap
     exact, of_plain = (torch.autograd.grad(_loss(outputs[name]), weights) for name in ("CSPNet", PLAIN))
     require(largest_error(outputs["CSPNet"], outputs[PLAIN]), 1e-5, "outputs of CSPNet and plain differ by")
     require(largest_error(exact, of_plain), 1e-4, "gradients of CSPNet and plain differ by")
-    require(largest_error(outputs["TabulatedCSPNet"], outputs[PLAIN]), 1e-3, "outputs with tables and plain differ by")
+    require(largest_error(outputs[TABLES], outputs[PLAIN]), 1e-3, "outputs with tables and plain differ by")
 
 
 def _loss(outputs: tuple[Tensor, ...]) -> Tensor:

@@ -8,7 +8,8 @@ from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.pool import global_mean_pool
 
 from sunflow.networks.complete_graph import CompleteGraph
-from sunflow.networks.cspnet import CSPLayer, CSPNet, CSPNetOutput
+from sunflow.networks.csp_layers import CSPLayer
+from sunflow.networks.cspnet import CSPNet, CSPNetOutput
 
 
 class PlainCSPNet(nn.Module):
@@ -17,10 +18,17 @@ class PlainCSPNet(nn.Module):
     def __init__(self, network: CSPNet) -> None:
         super().__init__()
         self.network = network
-        self.messages = [PlainMessages(layer) for layer in network.layers]
+        self.messages = [PlainMessages(layer) for layer in network.rounds.layers]
 
     def forward(
-        self, types: Tensor, angles: Tensor, signal: Tensor, lattice: Tensor, time: Tensor, graph: CompleteGraph
+        self,
+        types: Tensor,
+        angles: Tensor,
+        signal: Tensor,
+        lattice: Tensor,
+        time: Tensor,
+        graph: CompleteGraph,
+        target: None = None,
     ) -> CSPNetOutput:
         """As `CSPNet.forward`; of the graph, the sizes alone are used."""
         edge_index, batch = _edges(graph.num_atoms)
@@ -29,7 +37,7 @@ class PlainCSPNet(nn.Module):
         time_of_atom = torch.cat([torch.sin(phase), torch.cos(phase)], -1)[batch]
         network = self.network
         h = network.atom_embedding(torch.cat([network.type_embedding(types), time_of_atom, signal], -1))
-        for layer, messages in zip(network.layers, self.messages, strict=True):
+        for layer, messages in zip(network.rounds.layers, self.messages, strict=True):
             normed = layer.norm(h)
             heard = torch.cat([normed, messages(normed, angles, lattice, edge_index, batch)], -1)
             h = h + nn.functional.silu(layer.update_out(nn.functional.silu(layer.update_in(heard))))

@@ -12,10 +12,12 @@ import pytest
 import yaml
 
 from sunflow.config import MODELS, ConfigError, check_target, json_schema, load
+from sunflow.crystals.crystal_systems import numbers_of
 from sunflow.crystals.remote_files import FILES
 from sunflow.flows.accuracy_schedule import SCHEDULES
+from sunflow.generators.bayesian_flow_network import SAMPLERS
 from sunflow.generators.coordinates import COORDINATES
-from sunflow.generators.crysbfn import SAMPLERS, CrysBFN
+from sunflow.generators.crysbfn import CrysBFN
 from sunflow.generators.generator import TASKS, module_of
 from sunflow.registry import POTENTIALS
 from sunflow.relaxation.limits import Limits
@@ -200,6 +202,36 @@ MUTATIONS = {
         "datasets.demo.generators",
         "twice",
     ),
+    "a target of no property": (
+        {"generators__symmbfn__sampling__target": 1.0},
+        "generators.symmbfn.sampling.target",
+        "needs model.property, the column that it is a value of",
+    ),
+    "space groups of whole cells": (
+        {"generators__crysbfn__sampling__space_groups": "cubic"},
+        "generators.crysbfn.sampling.space_groups",
+        "crysbfn knows nothing of space groups",
+    ),
+    "a space group that is none": (
+        {"generators__symmbfn__sampling__space_groups": [225, 231]},
+        "generators.symmbfn.sampling.space_groups",
+        "must be a space group from 1 to 230, or one of triclinic",
+    ),
+    "a crystal system that is none": (
+        {"generators__symmbfn__sampling__space_groups": "cubical"},
+        "generators.symmbfn.sampling.space_groups",
+        "must be a space group from 1 to 230, or one of triclinic",
+    ),
+    "weights of another and a model of its own": (
+        {"generators__other": {"kind": "symmbfn", "trained_as": "symmbfn", "model": {"hidden_dim": 3}}},
+        "generators.other.model",
+        "are those of symmbfn, which it is trained as; give sampling or prediction only",
+    ),
+    "weights of another kind": (
+        {"generators__other": {"kind": "symmbfn", "trained_as": "crysbfn"}},
+        "generators.other.trained_as",
+        "must name a generator of the same kind",
+    ),
     "an ablation of nothing": (
         {"generators__crysbfn_euclidean__ablation_of": "crysbnf"},
         "generators.crysbfn_euclidean.ablation_of",
@@ -208,12 +240,12 @@ MUTATIONS = {
     "an ablation of an ablation": (
         {"generators__crysbfn_euclidean__ablation_of": "crysbfn_iterated"},
         "generators.crysbfn_euclidean.ablation_of",
-        "no ablation itself",
+        "does not follow another itself",
     ),
     "an ablation of itself": (
         {"generators__crysbfn_euclidean__ablation_of": "crysbfn_euclidean"},
         "generators.crysbfn_euclidean.ablation_of",
-        "no ablation itself",
+        "does not follow another itself",
     ),
     "no element": ({"generators__crysbfn__sampling__elements": ["Li", "Xx"]}, f"{RUN}.sampling.elements.1", "symbol"),
     "no chemical system": (
@@ -348,7 +380,7 @@ def test_generators_and_relaxers_of_a_dataset():
     raw["datasets"]["mp20"]["generators"] = ["second"]
     config = load(raw)
     assert config.generators_of("mp20") == ["second"] and config.relaxers_of("mp20") == ["rough"]
-    assert config.generators_of("demo") == ["crysbfn", "substitution", "random", "second"]
+    assert config.generators_of("demo") == ["crysbfn", "symmbfn", "substitution", "random", "second"]
     assert config.relaxers_of("demo") == ["chgnet"]
 
 
@@ -448,7 +480,7 @@ def test_an_ablation_is_trained_where_its_base_has_given_weights():
 
 def test_ablations_stand_aside_and_say_what_they_change():
     config = load(RAW)
-    assert config.generators_of("demo") == ["crysbfn", "substitution", "random"]
+    assert config.generators_of("demo") == ["crysbfn", "symmbfn", "substitution", "random"]
     assert config.ablations_of("demo") == {
         "crysbfn": "",
         "crysbfn_without_entropy": "model.entropy_conditioning=False",
@@ -456,6 +488,23 @@ def test_ablations_stand_aside_and_say_what_they_change():
         "crysbfn_euclidean": "model.coordinates=euclidean",
         "crysbfn_iterated": "model.flow_simulation=iterated",
     }
+
+
+def test_one_that_is_trained_as_another_samples_alone():
+    follower = {"kind": "symmbfn", "trained_as": "symmbfn", "sampling": {"num_steps": 50, "target": -1.0}}
+    raw = changed(generators__symmbfn__model__property="band_gap", generators__symmbfn_50=follower)
+    config = load(raw)
+    base, other = (config.generator("demo", name) for name in ("symmbfn", "symmbfn_50"))
+    assert other == {**base, "sampling": {**base["sampling"], "num_steps": 50, "target": -1.0}}
+    assert "symmbfn_50" not in config.generators_of("demo")
+
+
+@pytest.mark.parametrize(
+    "given, numbers", [(225, [225]), ([225, 2], [2, 225]), ("triclinic", [1, 2]), (["triclinic", 3, 1], [1, 2, 3])]
+)
+def test_space_groups_are_read(given, numbers):
+    sampling = load(changed(generators__symmbfn__sampling__space_groups=given)).generator("demo", "symmbfn")["sampling"]
+    assert numbers_of(sampling["space_groups"]) == numbers
 
 
 def test_a_chemical_system_is_read():

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from sunflow.configuration.datasets import OFFICIAL, Dataset, Fractions
-from sunflow.configuration.kinds import CrysBFNModel, Kind, RandomModel, SubstitutionModel
+from sunflow.configuration.kinds import CrysBFNModel, Kind, RandomModel, SubstitutionModel, SymmBFNModel
 from sunflow.configuration.messages import ConfigError, Path, config_error, keys_at
 from sunflow.configuration.settings import Prediction, Relaxer, Sampling, Sun, Task, Training
 from sunflow.configuration.values import (
@@ -43,6 +43,7 @@ Model = TypeVar("Model", bound=Section)
 
 MODELS: dict[str, type[Kind]] = {
     "crysbfn": CrysBFNModel,
+    "symmbfn": SymmBFNModel,
     "substitution": SubstitutionModel,
     "random": RandomModel,
 }
@@ -76,6 +77,10 @@ class Generator(Overrides[Model], Generic[Model]):
         default=None,
         description="Take all settings that are not given here from this generator; stands in ablations.csv.",
     )
+    trained_as: KnownGenerator | None = Field(
+        default=None,
+        description="Take the weights, and all settings that are not given here, of this generator: it samples alone.",
+    )
     tasks: Names[Task] = Field(default=["generation"], description="What it is trained for.")
     datasets: dict[KnownDataset, Overrides[Model]] = Field(default={}, description="What differs for a dataset.")
 
@@ -93,6 +98,16 @@ class Generator(Overrides[Model], Generic[Model]):
         if self.sampling.num_steps and not self.has_steps:
             allowed = f"{self.kind} does not sample in steps"
             problems.append((("sampling", "num_steps"), self.sampling.num_steps, allowed))
+        if self.sampling.space_groups and MODELS[self.kind].representation != "asymmetric_units":
+            allowed = f"{self.kind} knows nothing of space groups"
+            problems.append((("sampling", "space_groups"), self.sampling.space_groups, allowed))
+        if self.trained_as:
+            own = sorted({"weights", "model", "training", "ablation_of"} & self.model_fields_set)
+            allowed = f"are those of {self.trained_as}, which it is trained as; give sampling or prediction only"
+            problems += [(key, getattr(self, key), allowed) for key in own]
+        elif self.sampling.target is not None and getattr(self.model, "property", None) is None:
+            allowed = "needs model.property, the column that it is a value of"
+            problems.append((("sampling", "target"), self.sampling.target, allowed))
         if problems:
             raise wrong_keys("generator", problems)
         return self
@@ -143,21 +158,23 @@ class Config(Section):
 
     @field_validator("generators")
     @classmethod
-    def _ablations_of_complete_ones(cls, generators: dict[str, Generator]) -> dict[str, Generator]:
+    def _followers_of_complete_ones(cls, generators: dict[str, Generator]) -> dict[str, Generator]:
         for name, section in generators.items():
-            base = generators.get(section.ablation_of or "")
+            key = "trained_as" if section.trained_as else "ablation_of"
+            base = generators.get(getattr(section, key) or "")
             text = ""
-            if base and (base.ablation_of or base.kind != section.kind):
-                text = "must name a generator of the same kind that is no ablation itself"
-            elif base and "structure_prediction" not in MODELS[base.kind].tasks:
+            if base and (base.ablation_of or base.trained_as or base.kind != section.kind):
+                text = "must name a generator of the same kind that does not follow another itself"
+            elif base and key == "ablation_of" and "structure_prediction" not in MODELS[base.kind].tasks:
                 text = f"ablations are compared by structure_prediction, which {base.kind} does not know"
             if text:
-                raise wrong_keys("generators", [((name, "ablation_of"), section.ablation_of, text)])
+                raise wrong_keys("generators", [((name, key), getattr(section, key), text)])
         return generators
 
     def dataset(self, name: str) -> dict[str, Any]:
         """What the reduced crystals of a dataset depend on; the seed only where it splits them."""
         of_others = {"hull", "hull_files", "benchmark", "generators", "relaxers", "files", "fractions"}
+        of_others.add("symmetry_tolerance")
         section = self.datasets[name].model_dump(exclude=of_others)
         splits = list(self.datasets[name].files)
         if splits == ["all"]:
@@ -165,11 +182,12 @@ class Config(Section):
         return {"name": name, **section, "splits": splits}
 
     def generator(self, dataset: str, name: str) -> dict[str, Any]:
-        """The settings of a generator on a dataset, checked as a whole; an ablation's are those of its base but few."""
+        """The settings of a generator on a dataset, checked as a whole; some are those of another generator but few."""
         section = self.generators[name]
-        of_all = {"datasets", "ablation_of", "tasks"}
-        if section.ablation_of:
-            base = {**self.generator(dataset, section.ablation_of), "weights": None}
+        of_all = {"datasets", "ablation_of", "trained_as", "tasks"}
+        if base_name := section.ablation_of or section.trained_as:
+            base = self.generator(dataset, base_name)
+            base["weights"] = base["weights"] if section.trained_as else None
             merged = _deep(base, section.model_dump(exclude=of_all, exclude_unset=True))
         else:
             merged = section.model_dump(exclude=of_all)
@@ -193,8 +211,8 @@ class Config(Section):
         return _merged(section.model_dump(exclude={"datasets"}), section.datasets.get(dataset))
 
     def generators_of(self, dataset: str) -> list[str]:
-        """The generators to run on a dataset; ablations are not, unless it names them."""
-        runs = [name for name, section in self.generators.items() if not section.ablation_of]
+        """The generators to run on a dataset; those that follow another are not, unless it names them."""
+        runs = [name for name, section in self.generators.items() if not (section.ablation_of or section.trained_as)]
         return self.datasets[dataset].generators or runs
 
     def benchmark_of(self, dataset: str) -> str | None:
@@ -253,11 +271,12 @@ def load(raw: dict[str, Any]) -> Config:
 def check_target(path: str, config: Config) -> str | None:
     """What is wrong with the names in a target such as `results/mp20/crysbfn/…`, if anything."""
     parts = PurePosixPath(path).parts
-    if len(parts) < 2 or parts[0] != "results" or parts[1] == "accuracy_schedules":
+    if len(parts) < 2 or parts[0] != "results" or parts[1] in ("accuracy_schedules", "space_groups.safetensors"):
         return None
     if parts[1] not in config.datasets:
         return f"{path}: config.yaml has no dataset {parts[1]!r}; {nearest(parts[1], config.datasets)}"
-    if len(parts) > 3 and parts[2] not in (*config.generators, "reference", "crystals", "hull"):
+    folders_of_dataset = ("reference", "crystals", "asymmetric_units", "hull", "properties")
+    if len(parts) > 3 and parts[2] not in (*config.generators, *folders_of_dataset):
         known = [*config.generators, "reference"]
         return f"{path}: config.yaml has no generator {parts[2]!r}; {nearest(parts[2], known)}"
     folders = (*config.relaxers, "archive", "training_state")

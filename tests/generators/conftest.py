@@ -1,9 +1,19 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from sunflow.crystals.batch import CrystalBatch
+from sunflow.crystals.lattice_coefficients import fixed_coefficients, free_coefficients, lattice_of_coefficients
 
-STATISTICS = {"atomic_numbers": [8, 12, 26, 94], "num_atoms": {"1": 2, "3": 1, "52": 1}, "lattice_scale": 4.0}
+STATISTICS = {
+    "atomic_numbers": [8, 12, 26, 94],
+    "num_atoms": {"1": 2, "3": 1, "52": 1},
+    "lattice_scale": 4.0,
+    "properties": {"band_gap": {"mean": 1.0, "std": 2.0}},
+    "max_atoms": 5000,
+    "lattice_coefficients": {"mean": [0.0, -0.1, 0.0, 0.0, -0.1, 1.9], "std": [0.1, 0.1, 0.1, 0.3, 0.25, 0.2]},
+}
 
 
 @pytest.fixture
@@ -22,6 +32,24 @@ def crystals():
         frac_coords=torch.rand(atoms, 3, generator=generator),
         atomic_numbers=torch.tensor(STATISTICS["atomic_numbers"])[torch.randint(4, (atoms,), generator=generator)],
         num_atoms=sizes,
+    )
+
+
+@pytest.fixture
+def asymmetric_units(crystals, space_groups):
+    """The same atoms as representatives of random Wyckoff positions of Fm-3m, P1, P4/mmm and P6_3/mmc."""
+    generator = torch.Generator().manual_seed(1)
+    groups = torch.tensor([225, 1, 123, 194])
+    free, fixed = free_coefficients(groups), fixed_coefficients(groups)
+    coefficients = torch.tensor([0.0, 0.0, 0.0, 0.0, 0.1, 2.4]) + 0.1 * torch.randn(4, 6, generator=generator)
+    positions = space_groups.num_positions(groups)[crystals.crystal_of_atom]
+    random = torch.rand(len(positions), generator=generator)
+    return replace(
+        crystals,
+        lattice=lattice_of_coefficients(torch.where(free, coefficients, fixed)),
+        space_group=groups,
+        wyckoff=(random * positions).long(),
+        properties={"band_gap": torch.tensor([0.0, 1.0, torch.nan, 3.0])},
     )
 
 

@@ -31,7 +31,7 @@ class Oracle(torch.nn.Module):
         self.x = generator.encode(crystals)
         self.times = []
 
-    def forward(self, types, angles, signal, lattice, time, graph):
+    def forward(self, types, angles, signal, lattice, time, graph, target=None):
         self.times.append(time)
         return CSPNetOutput(self.x["frac_coords"] - angles, self.x["lattice"], 60 * self.x["atom_types"])
 
@@ -59,7 +59,7 @@ def test_beliefs_sharpen_as_the_flow_says(sampler, statistics):
     )
     oracle, seen = Oracle(generator, crystals), []
 
-    def forward(types, angles, signal, lattice, time, graph):
+    def forward(types, angles, signal, lattice, time, graph, target=None):
         seen.append((angles, lattice))
         return oracle(types, angles, signal, lattice, time, graph)
 
@@ -78,7 +78,7 @@ def test_the_network_sees_beliefs_of_the_step_before(statistics, crystals):
     generator = crysbfn(statistics, num_steps=1)
     original = generator.network.forward
 
-    def forward(types, angles, signal, lattice, time, graph):
+    def forward(types, angles, signal, lattice, time, graph, target=None):
         assert (signal == 0).all() and (lattice == 0).all() and (time == 0).all()
         torch.testing.assert_close(types, torch.full((58, 4), -0.5))
         return original(types, angles, signal, lattice, time, graph)
@@ -120,7 +120,7 @@ def test_nonsense_marks_its_crystal_and_no_other(sampler, field, kind_of_nonsens
     sound = generator.sample(Condition(crystals.num_atoms), [1, 2, 3, 4], sampler)
     original = generator.network.forward
 
-    def forward(types, angles, signal, lattice, time, graph):
+    def forward(types, angles, signal, lattice, time, graph, target=None):
         output = original(types, angles, signal, lattice, time, graph)
         if time[0] > 0.45:
             getattr(output, field)[0] = kind_of_nonsense

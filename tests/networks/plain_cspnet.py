@@ -33,7 +33,7 @@ def run(network, given, sizes=SIZES):
 
 
 def plain_output(network, given, sizes):
-    time = network.time_embedding(given["time"]).repeat_interleave(torch.tensor(sizes), 0)
+    time = network.context.time_embedding(given["time"]).repeat_interleave(torch.tensor(sizes), 0)
     h = network.atom_embedding(torch.cat([network.type_embedding(given["types"]), time, given["signal"]], -1))
     crystals = zip(h.split(sizes), given["angles"].split(sizes), given["lattice"], strict=True)
     return CSPNetOutput(*map(torch.cat, zip(*(of_crystal(network, *crystal) for crystal in crystals), strict=True)))
@@ -41,11 +41,11 @@ def plain_output(network, given, sizes):
 
 def of_crystal(network, h, angles, lattice):
     n = len(h)
-    for layer in network.layers:
+    for layer in network.rounds.layers:
         normed = layer.norm(h)
         edge = [normed[:, None].expand(n, n, -1), normed[None].expand(n, n, -1)]
         edge += [(lattice @ lattice.T).flatten().expand(n, n, -1)]
-        edge += [network.fourier_features((angles[None] - angles[:, None]).reshape(n * n, 3)).reshape(n, n, -1)]
+        edge += [network.rounds.fourier_features((angles[None] - angles[:, None]).reshape(n * n, 3)).reshape(n, n, -1)]
         heard = silu(layer.message_out(silu(layer.message_in(torch.cat(edge, -1))))).mean(1)
         h = h + silu(layer.update_out(silu(layer.update_in(torch.cat([normed, heard], -1)))))
     h = network.norm(h)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from plain_cspnet import NUM_TYPES, SIZES, inputs, plain_output, run
 
-from sunflow.networks import cspnet
+from sunflow.networks import csp_layers
 from sunflow.networks.cspnet import CSPNet, CSPNetOutput
 
 
@@ -23,7 +23,7 @@ def test_size_is_the_papers(num_types, expected):
 
 
 def test_blocks_of_pairs_equal_the_plain_network(monkeypatch):
-    monkeypatch.setattr(cspnet, "PAIRS_AT_ONCE", 50)
+    monkeypatch.setattr(csp_layers, "PAIRS_AT_ONCE", 50)
     torch.manual_seed(1)
     network = CSPNet(NUM_TYPES, hidden_dim=48, num_layers=3, num_frequencies=16, time_dim=16).double()
     given = inputs(SIZES)
@@ -96,16 +96,16 @@ def test_weights_keep_their_names():
         "type_embedding.bias": (8,),
         "atom_embedding.weight": (8, 15),
         "atom_embedding.bias": (8,),
-        "layers.0.norm.weight": (8,),
-        "layers.0.norm.bias": (8,),
-        "layers.0.message_in.weight": (8, 37),
-        "layers.0.message_in.bias": (8,),
-        "layers.0.message_out.weight": (8, 8),
-        "layers.0.message_out.bias": (8,),
-        "layers.0.update_in.weight": (8, 16),
-        "layers.0.update_in.bias": (8,),
-        "layers.0.update_out.weight": (8, 8),
-        "layers.0.update_out.bias": (8,),
+        "rounds.layers.0.norm.weight": (8,),
+        "rounds.layers.0.norm.bias": (8,),
+        "rounds.layers.0.message_in.weight": (8, 37),
+        "rounds.layers.0.message_in.bias": (8,),
+        "rounds.layers.0.message_out.weight": (8, 8),
+        "rounds.layers.0.message_out.bias": (8,),
+        "rounds.layers.0.update_in.weight": (8, 16),
+        "rounds.layers.0.update_in.bias": (8,),
+        "rounds.layers.0.update_out.weight": (8, 8),
+        "rounds.layers.0.update_out.bias": (8,),
         "norm.weight": (8,),
         "norm.bias": (8,),
         "displacement_head.weight": (3, 8),

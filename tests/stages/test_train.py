@@ -83,6 +83,7 @@ def test_a_retraining_keeps_the_weights_before_it(dataset, tmp_path):
 def command_line(settings, dataset, folder):
     """The stage as the workflow calls it, but with a state after every step."""
     arguments = ["--settings", json.dumps(settings), "--accuracy-schedule", dataset["accuracy_schedule"][0]]
+    arguments += ["--space-groups", *dataset["space_groups"]]
     arguments += ["--train", dataset["train"], "--val", dataset["val"]]
     for name, path in outputs(folder).items():
         arguments += [f"--{name.replace('_', '-')}", path]

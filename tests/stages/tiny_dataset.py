@@ -33,7 +33,8 @@ def schedule(folder, num_steps=6):
 def write_dataset(folder):
     write_crystals(folder / "train.parquet", crystals(10))
     write_crystals(folder / "val.parquet", crystals(4, first=10))
-    return {"train": folder / "train.parquet", "val": folder / "val.parquet", "accuracy_schedule": schedule(folder)}
+    files = {split: folder / f"{split}.parquet" for split in ("train", "val")}
+    return {**files, "accuracy_schedule": schedule(folder), "space_groups": []}
 
 
 @pytest.fixture(autouse=True)

@@ -21,9 +21,10 @@ rule accuracy_schedule:
 
 rule train:
     input:
-        train="results/{dataset}/crystals/train.parquet",
-        val="results/{dataset}/crystals/val.parquet",
+        train=split_of_generator("train"),
+        val=split_of_generator("val"),
         accuracy_schedule=training_schedule,
+        space_groups=space_groups_of_generator,
     output:
         weights="results/{dataset}/{generator}/{task}/weights.safetensors",
         description="results/{dataset}/{generator}/{task}/weights.json",
@@ -51,7 +52,7 @@ rule train:
         versions=packages_of_generator,
     shell:
         "{params.python} -m sunflow.stages.train --settings {params.settings:q} --train {input.train} --val {input.val}"
-        " --accuracy-schedule {input.accuracy_schedule} --output {output.weights}"
+        " --accuracy-schedule {input.accuracy_schedule} --space-groups {input.space_groups} --output {output.weights}"
         " --output-description {output.description} --output-curve {output.curve} > {log} 2>&1"
 
 

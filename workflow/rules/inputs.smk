@@ -46,7 +46,10 @@ def launcher(num_gpus):
 
 
 SETTINGS_OF_TASK = {
-    "generation": ("sampling", ("num_crystals", "elements", "chemical_system")),
+    "generation": (
+        "sampling",
+        ("num_crystals", "elements", "chemical_system", "space_groups", "target", "guidance"),
+    ),
     "structure_prediction": ("prediction", ("num_compositions", "num_candidates")),
 }
 
@@ -78,6 +81,27 @@ def targets_of(wildcards):
     return f"results/{wildcards.dataset}/crystals/test.parquet" if task == "structure_prediction" else []
 
 
+def split_of_generator(split):
+    """A split in the representation that a generator learns from."""
+
+    def path(wildcards):
+        representation = MODELS[settings.generators[wildcards.generator].kind].representation
+        return f"results/{wildcards.dataset}/{representation}/{split}.parquet"
+
+    return path
+
+
+def space_groups_of_generator(wildcards):
+    """The tables of space groups, for generators that learn asymmetric units."""
+    kind = MODELS[settings.generators[wildcards.generator].kind]
+    return "results/space_groups.safetensors" if kind.representation == "asymmetric_units" else []
+
+
+def asymmetric_unit_settings(wildcards):
+    """What the asymmetric units of a dataset depend on."""
+    return {"symprec": settings.datasets[wildcards.dataset].symmetry_tolerance}
+
+
 def schedule(model, num_steps):
     """The accuracy schedule of a model that is sampled in this many steps, where it takes one."""
     if "schedule" not in model:
@@ -99,7 +123,8 @@ def sampling_schedule(wildcards):
 def weights_of(wildcards):
     """The weights to sample with: pinned ones, or those that the workflow trains."""
     pinned_weights = generator_section(wildcards)["weights"]
-    return pinned_weights or f"results/{wildcards.dataset}/{wildcards.generator}/{wildcards.task}/weights.safetensors"
+    trained = settings.generators[wildcards.generator].trained_as or wildcards.generator
+    return pinned_weights or f"results/{wildcards.dataset}/{trained}/{wildcards.task}/weights.safetensors"
 
 
 def description_of(wildcards):
@@ -280,6 +305,7 @@ def trained(name):
             f"{folder}/{generator}/{task}/{name}"
             for generator in settings.generators_of(wildcards.dataset)
             if not settings.generator(wildcards.dataset, generator)["weights"]
+            and not settings.generators[generator].trained_as
             for task in settings.generators[generator].tasks
         ]
 

@@ -4,12 +4,27 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from sunflow.configuration.values import Count, Fraction, KnownGenerator, KnownRelaxer, Names, Section, Text, wrong_keys
+from sunflow.configuration.values import (
+    Count,
+    Fraction,
+    KnownGenerator,
+    KnownRelaxer,
+    Names,
+    Positive,
+    Section,
+    Text,
+    wrong_keys,
+)
 
 OFFICIAL = ("perov5", "carbon24", "mp20", "mpts52")
 """Datasets whose official files Sunflow knows."""
 SPLITS = ("train", "val", "test")
-TAKEN = {"crystal_id", "status", "reason", "lattice", "frac_coords", "atomic_numbers", "split", "note"}
+TAKEN = {"crystal_id", "status", "reason", "lattice", "frac_coords", "atomic_numbers", "split", "note"} | {
+    "space_group",
+    "wyckoff",
+    "num_atoms",
+    "target",
+}
 """Columns that crystals have anyway."""
 Part = Literal["train", "val", "test", "all"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -58,6 +73,9 @@ class Dataset(Section):
     columns: Columns = Columns()
     properties: dict[Text, Text] = Field(
         default={}, description="Numbers to keep: their name here, their column in the file."
+    )
+    symmetry_tolerance: Positive = Field(
+        default=0.1, description="Å; how far atoms may miss the symmetry of their asymmetric unit."
     )
     generators: Names[KnownGenerator] | None = Field(default=None, description="Which generators to run; null is all.")
     relaxers: Names[KnownRelaxer] | None = Field(default=None, description="Which relaxers to run; null is the first.")

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 from pydantic import Field
 
 from sunflow.configuration.settings import Task
-from sunflow.configuration.values import Count, Fraction, Positive, Section, Steps
+from sunflow.configuration.values import Count, Fraction, Positive, Section, Steps, Text
 
 
 class Kind(Section):
@@ -17,15 +17,17 @@ class Kind(Section):
         tasks: What it can be trained for.
         environment: The file in `envs` that it is trained and sampled in.
         packages: Those whose versions its crystals depend on.
+        representation: The folder of a dataset that it learns from.
     """
 
     tasks: ClassVar[tuple[str, ...]] = get_args(Task)
     environment: ClassVar[str] = "torch"
     packages: ClassVar[tuple[str, ...]] = ("torch",)
+    representation: ClassVar[Literal["crystals", "asymmetric_units"]] = "crystals"
 
 
-class CrysBFNModel(Kind):
-    """Hyper-parameters of CrysBFN."""
+class BayesianFlowModel(Kind):
+    """Hyper-parameters that generators by Bayesian flow share."""
 
     hidden_dim: Count = Field(default=512, description="Width of the network.")
     num_layers: Count = Field(default=6, description="Rounds of messages.")
@@ -36,13 +38,24 @@ class CrysBFNModel(Kind):
         default="universal", description="Rule of the coordinates' accuracies; universal serves any number of steps."
     )
     final_accuracy: Positive = Field(default=1000.0, description="Concentration of the coordinates at the end.")
+    coordinates: Literal["torus", "euclidean"] = Field(
+        default="torus", description="Manifold of the coordinates' flow."
+    )
+    property: Text | None = Field(
+        default=None, description="A number of the dataset that crystals can be asked for, with sampling.target."
+    )
+    property_dropout: Fraction = Field(
+        default=0.1, description="The share of train crystals whose property is kept from the network."
+    )
+
+
+class CrysBFNModel(BayesianFlowModel):
+    """Hyper-parameters of CrysBFN."""
+
     lattice_sigma: Fraction = Field(
         default=0.001**0.5, description="Standard deviation of the scaled lattice at the end."
     )
     type_accuracy: Positive = Field(default=0.5, description="β₁ of the atom types.")
-    coordinates: Literal["torus", "euclidean"] = Field(
-        default="torus", description="Manifold of the coordinates' flow."
-    )
     flow_simulation: Literal["direct", "iterated"] = Field(
         default="direct",
         description="Beliefs about coordinates in training: drawn at once, or observation by observation.",
@@ -55,6 +68,22 @@ class CrysBFNModel(Kind):
     )
     entropy_conditioning: bool = Field(default=True, description="Tell the network how sure its belief is.")
     time_conditioning: bool = Field(default=True, description="Tell the network the time.")
+
+
+class SymmBFNModel(BayesianFlowModel):
+    """Hyper-parameters of SymmBFN."""
+
+    tasks = ("generation",)
+    representation = "asymmetric_units"
+
+    embedding_dim: Count = Field(default=128, description="Of type, site symmetry and space group.")
+    sigma: Fraction = Field(default=0.001, description="Standard deviation of lattice (and Euclidean coordinates).")
+    type_accuracy: Positive = Field(default=0.4, description="β₁ of the atom types.")
+    symmetry_accuracy: Positive = Field(default=1.5, description="β₁ of the site symmetries.")
+    lattice_weight: Positive = Field(default=1.0, description="Of the lattice in the loss.")
+    coordinate_weight: Positive = Field(default=1.0, description="Of the coordinates in the loss.")
+    type_weight: Positive = Field(default=0.5, description="Of the atom types in the loss.")
+    symmetry_weight: Positive = Field(default=1.0, description="Of the site symmetries in the loss.")
 
 
 class SubstitutionModel(Kind):

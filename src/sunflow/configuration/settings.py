@@ -21,6 +21,7 @@ from sunflow.configuration.values import (
     wrong,
     wrong_keys,
 )
+from sunflow.crystals.crystal_systems import CRYSTAL_SYSTEMS
 from sunflow.crystals.elements import SYMBOLS
 from sunflow.registry import POTENTIALS, is_import_path
 
@@ -37,7 +38,19 @@ def _split(system: object) -> object:
     return system.split("-") if isinstance(system, str) else system
 
 
+def _group(group: int | str) -> int | str:
+    known = [*range(1, 231), *CRYSTAL_SYSTEMS]
+    if isinstance(group, bool) or group not in known:
+        raise wrong(f"must be a space group from 1 to 230, or one of {', '.join(CRYSTAL_SYSTEMS)}")
+    return group
+
+
+def _listed(groups: object) -> object:
+    return [groups] if isinstance(groups, int | str) else groups
+
+
 Element = Annotated[str, AfterValidator(_symbol)]
+SpaceGroup = Annotated[int | str, AfterValidator(_group)]
 
 
 class Training(Section):
@@ -81,6 +94,13 @@ class Sampling(Section):
     elements: Names[Element] | None = Field(default=None, description="Make crystals of these elements only.")
     chemical_system: Annotated[Names[Element], BeforeValidator(_split)] | None = Field(
         default=None, description="Make crystals that hold exactly these elements, such as Li-Fe-O."
+    )
+    space_groups: Annotated[Names[SpaceGroup], BeforeValidator(_listed)] | None = Field(
+        default=None, description="Make crystals of these space groups or crystal systems: 225, cubic, [cubic, 139]."
+    )
+    target: Number | None = Field(default=None, description="Make crystals with this value of model.property.")
+    guidance: NonNegative = Field(
+        default=1.0, description="How much the target counts: 1 as in the train split, more for more than that."
     )
 
     @model_validator(mode="after")

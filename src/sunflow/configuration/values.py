@@ -10,7 +10,16 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 T = TypeVar("T")
 NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
-RESERVED = ("accuracy_schedules", "archive", "crystals", "hull", "reference", "training_state")
+RESERVED = (
+    "accuracy_schedules",
+    "archive",
+    "asymmetric_units",
+    "crystals",
+    "hull",
+    "properties",
+    "reference",
+    "training_state",
+)
 """Names that the folders of results give to something else."""
 
 

@@ -23,6 +23,14 @@ class GaussianBelief(NamedTuple):
     precision: Tensor
 
 
+def denoised(belief: GaussianBelief, noise: Float[Tensor, "rows ..."]) -> Float[Tensor, "rows ..."]:
+    """The estimate x̂ = μ/γ − √((1 − γ)/γ) ε from the noise ε in a belief, 0 before any observation (SymmBFN, eq. 14)."""
+    gamma = _per_row(1 - 1 / belief.precision, noise)
+    known = gamma > 0
+    gamma = torch.where(known, gamma, 1)
+    return torch.where(known, (belief.mean - torch.sqrt(gamma * (1 - gamma)) * noise) / gamma, 0)
+
+
 class GaussianFlow(BayesianFlow[GaussianBelief]):
     """Normal beliefs that sharpen from variance 1 to `final_std`² (Graves et al., 2023, section 4).
 

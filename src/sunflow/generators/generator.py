@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from sunflow import generators
 from sunflow.crystals.batch import CrystalBatch
+from sunflow.crystals.space_groups import SpaceGroups
 from sunflow.flows.noise import CrystalNoise
+from sunflow.generators.precedents import Precedents
 
 #: What a generator can be trained for, and what it is then given of every crystal.
 TASKS = {"generation": "the number of atoms", "structure_prediction": "the composition"}
@@ -28,18 +30,24 @@ class Condition:
         num_atoms: Atoms of every crystal.
         atomic_numbers: Of every atom; None leaves them to the generator.
         elements: Atomic numbers that the crystals may hold; None allows all that the generator knows.
+        space_group: 1 … 230 of every crystal, for generators of asymmetric units; `num_atoms` is theirs.
+        target: Of every crystal, the property that the generator was trained with; None asks for nothing.
+        guidance: How much the target counts: 1 as in the train split, 0 not at all, more than 1 more than that.
     """
 
     num_atoms: Int[Tensor, " crystals"]
     atomic_numbers: Int[Tensor, " atoms"] | None = None
     elements: Int[Tensor, " elements"] | None = None
+    space_group: Int[Tensor, " crystals"] | None = None
+    target: Float[Tensor, " crystals"] | None = None
+    guidance: float = 1.0
 
     def __len__(self) -> int:
         return len(self.num_atoms)
 
     def to(self, device: torch.device | str) -> "Condition":
         """The same condition on another device."""
-        given = {name: tensor.to(device) for name, tensor in vars(self).items() if tensor is not None}
+        given: dict[str, Any] = {name: value.to(device) for name, value in vars(self).items() if torch.is_tensor(value)}
         return replace(self, **given)
 
 
@@ -49,13 +57,21 @@ class Generator(nn.Module, ABC):
     Attributes:
         task: A key of `TASKS`.
         atomic_numbers: The elements that it knows, those of the train split.
+        property: What crystals can be asked for, a numeric column of the dataset; None if for nothing.
+        asymmetric: Whether it makes asymmetric units, and is given a space group for each.
+        precedents: Where it is asked for likely sizes, if it is.
     """
 
     task: str
     atomic_numbers: Int[Tensor, " elements"]
+    property: str | None = None
+    asymmetric: bool = False
+    precedents: Precedents | None = None
 
-    def remember(self, crystals: CrystalBatch) -> None:
-        """Take in the train split before the training, for generators that do not learn but remember."""
+    def remember(self, crystals: CrystalBatch, space_groups: SpaceGroups | None = None) -> None:
+        """Take in the train split before the training, and the space groups if it makes asymmetric units."""
+        if self.precedents is not None:
+            self.precedents.remember(crystals, self.property)
 
     @abstractmethod
     def loss(self, crystals: CrystalBatch, noise: CrystalNoise) -> dict[str, Float[Tensor, " _rows"]]:
@@ -90,6 +106,11 @@ class Generator(nn.Module, ABC):
         for named in (condition.atomic_numbers, condition.elements):
             if named is not None and (unknown := set(named.tolist()) - set(self.atomic_numbers.tolist())):
                 raise ValueError(f"the train split has no atoms of atomic numbers {sorted(unknown)}, asked for here")
+        if (condition.space_group is not None) != self.asymmetric:
+            given = "no space groups" if self.asymmetric else "space groups, of which it knows nothing"
+            raise ValueError(f"the generator is given {given}")
+        if condition.target is not None and self.property is None:
+            raise ValueError("a target is asked for, but the generator was trained without model.property")
 
 
 def module_of(kind: str) -> str:

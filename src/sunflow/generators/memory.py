@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sunflow.crystals.batch import CrystalBatch
 from sunflow.crystals.crystal import Crystal, wrapped
+from sunflow.crystals.space_groups import SpaceGroups
 from sunflow.flows.noise import CrystalNoise
 from sunflow.generators.generator import Condition, Generator
 
@@ -42,7 +43,7 @@ class Memory(Generator):
     train_atomic_numbers: Tensor
     train_num_atoms: Tensor
 
-    def remember(self, crystals: CrystalBatch) -> None:
+    def remember(self, crystals: CrystalBatch, space_groups: SpaceGroups | None = None) -> None:
         """Keep the train crystals, in single precision."""
         for name in REMEMBERED:
             self.register_buffer(f"train_{name}", getattr(crystals, name))

@@ -2,12 +2,13 @@
 
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from sunflow.crystals.crystal import Property
 from sunflow.generators.generator import Condition
+from sunflow.generators.precedents import Precedents
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Request:
         number: See `stream`.
         num_atoms: Atoms of its cell.
         atomic_numbers: Of its atoms, where they are given.
+        space_group: Of its asymmetric unit, whose atoms `num_atoms` counts; None for whole cells.
+        target: The property that is asked for, if one is.
         properties: That it will carry.
     """
 
@@ -28,6 +31,8 @@ class Request:
     number: int
     num_atoms: int
     atomic_numbers: tuple[int, ...] | None = None
+    space_group: int | None = None
+    target: float | None = None
     properties: dict[str, Property] = field(default_factory=dict)
 
 
@@ -50,6 +55,28 @@ def of_sizes(counts: Mapping[str, int], seeds: Sequence[int], smallest: int = 1)
     return [Request(f"{index:06d}", "sampling noise", index, size) for index, size in enumerate(drawn)]
 
 
+def like_precedents(
+    precedents: Precedents,
+    seeds: Sequence[int],
+    smallest: int = 1,
+    space_groups: Sequence[int] | None = None,
+    target: float | None = None,
+) -> list[Request]:
+    """Crystals of the space groups and sizes that `Precedents.draw` finds likely; the arguments and errors are its."""
+    drawn = precedents.draw(seeds, smallest, space_groups, target)
+    made = (
+        Request(f"{index:06d}", "sampling noise", index, size, space_group=group or None, target=target)
+        for index, (group, size) in enumerate(drawn)
+    )
+    return [replace(request, properties=_asked(request)) for request in made]
+
+
+def _asked(request: Request) -> dict[str, Property]:
+    """What is asked for, for people who read of the crystal later."""
+    asked: dict[str, Property] = {"requested_space_group": request.space_group, "target": request.target}
+    return {name: value for name, value in asked.items() if value is not None}
+
+
 def of_composition(name: str, atomic_numbers: Sequence[int], num_candidates: int) -> Iterator[Request]:
     """So many crystals of these atoms, which carry the name as `target_id`, whatever else is asked for."""
     for candidate in range(num_candidates):
@@ -59,15 +86,20 @@ def of_composition(name: str, atomic_numbers: Sequence[int], num_candidates: int
             candidate,
             len(atomic_numbers),
             tuple(atomic_numbers),
-            {"target_id": name, "candidate": candidate},
+            properties={"target_id": name, "candidate": candidate},
         )
 
 
-def condition(requests: Sequence[Request], elements: Collection[int] | None) -> Condition:
-    """What is given of these crystals; all or none of them name their atoms."""
+def condition(requests: Sequence[Request], elements: Collection[int] | None, guidance: float = 1.0) -> Condition:
+    """What is given of these crystals; all or none of them name their atoms, their space group, their target."""
+    groups = [request.space_group for request in requests if request.space_group is not None]
+    targets = [request.target for request in requests if request.target is not None]
     atoms = [z for request in requests for z in request.atomic_numbers or ()]
     return Condition(
         torch.tensor([request.num_atoms for request in requests]),
         torch.tensor(atoms) if atoms else None,
         torch.tensor(sorted(elements)) if elements else None,
+        torch.tensor(groups) if groups else None,
+        torch.tensor(targets) if targets else None,
+        guidance,
     )

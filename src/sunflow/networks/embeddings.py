@@ -32,6 +32,54 @@ class TimeEmbedding(nn.Module):
         return torch.cat([torch.sin(phase), torch.cos(phase)], -1)
 
 
+class PropertyEmbedding(nn.Module):
+    """Sines and cosines of a standardised property, with wavelengths from 2π/100 to 200π; a learned vector for none.
+
+    Args:
+        dim: Length of the vector, even and at least 4.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.waves = TimeEmbedding(dim)
+        self.none = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, value: Float[Tensor, " crystals"]) -> Float[Tensor, "crystals dim"]:
+        """One vector per value; one that is not a number asks for nothing."""
+        asked = value.isfinite()
+        waves = self.waves(torch.where(asked, value, 0) / 10)
+        return torch.where(asked[:, None], waves, self.none)
+
+
+class Context(nn.Module):
+    """What all atoms of a crystal are told: the time, and the property that is asked for.
+
+    Args:
+        time_dim: Length of the time embedding.
+        property_dim: Length of the embedding of the property; 0 where there is none to ask for.
+    """
+
+    def __init__(self, time_dim: int, property_dim: int = 0) -> None:
+        super().__init__()
+        self.time_embedding = TimeEmbedding(time_dim)
+        self.property_embedding = PropertyEmbedding(property_dim) if property_dim else None
+
+    def forward(
+        self, time: Float[Tensor, " crystals"], target: Float[Tensor, " crystals"] | None
+    ) -> Float[Tensor, "crystals context"]:
+        """One vector per crystal.
+
+        Args:
+            time: In [0, 1].
+            target: Standardised; not a number where nothing is asked for, None where nothing is asked for at all.
+        """
+        known = self.time_embedding(time)
+        if self.property_embedding is None:
+            return known
+        asked = torch.full_like(time, math.nan) if target is None else target
+        return torch.cat([known, self.property_embedding(asked)], -1)
+
+
 class FourierFeatures(nn.Module):
     """sin kΔ and cos kΔ of every angle, for k = 0 … `num_frequencies` − 1: all that is periodic and smooth.
 

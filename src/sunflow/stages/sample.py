@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sunflow.atomic import write_json
+from sunflow.crystals.crystal_systems import numbers_of
 from sunflow.crystals.elements import atomic_number
 from sunflow.crystals.files import read_crystals, write_crystals
 from sunflow.generators import requests
@@ -134,7 +135,11 @@ def requested(settings: dict[str, Any], trained: Trained, targets: Sequence[Path
         ]
     seeds = [stream_seed(settings["seed"], "number of atoms", index) for index in range(settings["num_crystals"])]
     smallest = max(1, len(settings.get("chemical_system") or ()))
+    precedents, target = trained.generator.precedents, settings.get("target")
+    groups = numbers_of(settings["space_groups"]) if settings.get("space_groups") else None
     try:
+        if precedents is not None:
+            return requests.like_precedents(precedents, seeds, smallest, groups, target)
         return requests.of_sizes(trained.description["statistics"]["num_atoms"], seeds, smallest)
     except ValueError as error:
         raise StageError(str(error)) from error

@@ -76,7 +76,7 @@ class Sampling:
         """One crystal per request, with noise of this attempt's own."""
         again = f", attempt {attempt}" if attempt > 1 else ""
         seeds = [stream_seed(self.settings["seed"], each.stream + again, each.number) for each in requests]
-        given = condition(requests, self.elements).to(self.device)
+        given = condition(requests, self.elements, self.settings.get("guidance", 1.0)).to(self.device)
         try:
             with Precision("auto", self.device).autocast():
                 generated = self.generator.sample(given, seeds, self.settings["sampler"])

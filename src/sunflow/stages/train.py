@@ -12,6 +12,7 @@ from sunflow.crystals.batch import CrystalBatch
 from sunflow.crystals.crystal import Crystal
 from sunflow.crystals.files import read_crystals
 from sunflow.crystals.loader import CrystalLoader
+from sunflow.crystals.space_groups import read_space_groups
 from sunflow.crystals.statistics import dataset_statistics
 from sunflow.generators.generator import Generator, build, module_of
 from sunflow.provenance import code_fingerprint, file_hash, stamp
@@ -35,6 +36,7 @@ def train(
     train: Path,
     val: Path,
     accuracy_schedule: list[Path],
+    space_groups: list[Path],
     output: Path,
     output_description: Path,
     output_curve: Path,
@@ -47,11 +49,11 @@ def train(
     """
     with processes() as group:
         crystals = usable_crystals(train)
-        statistics = dataset_statistics(crystals)
+        statistics = dataset_statistics(crystals, columns_of(settings))
         known = crystals_of_elements(usable_crystals(val), set(statistics["atomic_numbers"]), val)
         try:
             device = choose_device(group.local_rank)
-            generator = prepare(settings, crystals, statistics, accuracy_schedule, device)
+            generator = prepare(settings, crystals, statistics, accuracy_schedule, space_groups, device)
             trainer = trainer_of(generator, settings, crystals, known, group)
         except ValueError as error:
             raise StageError(str(error)) from error
@@ -62,7 +64,7 @@ def train(
             "code": code_fingerprint("sunflow.stages.train", module_of(settings["kind"])),
         }
         states = TrainingStates(
-            output.parent / "training_state", stamp(made_from, [*map(file_hash, accuracy_schedule)])
+            output.parent / "training_state", stamp(made_from, [*map(file_hash, [*accuracy_schedule, *space_groups])])
         )
         outcome = fit_to_the_end(trainer, states, output_curve) if trainer else Outcome(generator.state_dict())
         if group.first:
@@ -89,14 +91,21 @@ def prepare(
     crystals: list[Crystal],
     statistics: dict[str, Any],
     accuracy_schedule: list[Path],
+    space_groups: list[Path],
     device: torch.device,
 ) -> Generator:
     """The generator at its start, which knows the train split; the initial weights follow from the seed."""
     torch.manual_seed(stream_seed(settings["seed"], "initial weights", 0))
     accuracies = read_accuracies(accuracy_schedule)
     generator = build(settings["kind"], settings["task"], settings["model"], statistics, accuracies).to(device)
-    generator.remember(CrystalBatch.from_crystals(crystals).to(device))
+    tables = [read_space_groups(path) for path in space_groups]
+    generator.remember(CrystalBatch.from_crystals(crystals, columns_of(settings)).to(device), *tables)
     return generator
+
+
+def columns_of(settings: dict[str, Any]) -> list[str]:
+    """The column of the dataset that the crystals can be asked for, if there is one."""
+    return [name for name in [settings["model"].get("property")] if name]
 
 
 def trainer_of(
@@ -113,8 +122,8 @@ def trainer_of(
     order = stream_seed(settings["seed"], "order of crystals", 0)
     return Trainer(
         generator,
-        CrystalLoader(train, size, device, order, group.rank, group.size),
-        CrystalLoader(val, size, device, None, group.rank, group.size),
+        CrystalLoader(train, size, device, order, group.rank, group.size, columns_of(settings)),
+        CrystalLoader(val, size, device, None, group.rank, group.size, columns_of(settings)),
         training,
         settings["seed"],
         group,

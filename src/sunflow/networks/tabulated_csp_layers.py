@@ -1,7 +1,9 @@
-"""CSPNet with fixed weights, for sampling: the first layer looks its Fourier sums up in tables."""
+"""`CSPLayers` with fixed weights, for sampling: the first layer looks its Fourier sums up in tables."""
 
+import copy
 import math
 from collections.abc import Iterator
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -9,15 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sunflow.networks.complete_graph import CompleteGraph
-from sunflow.networks.cspnet import CSPLayer, CSPNet, CSPNetOutput, gram_of
+from sunflow.networks.csp_layers import CSPLayer, CSPLayers
 from sunflow.networks.embeddings import FourierFeatures
 from sunflow.networks.messages import blocks, sum_of_messages
 
 EDGES_AT_ONCE = 4096
+Network = TypeVar("Network", bound=nn.Module)
 
 
-class TabulatedCSPNet(nn.Module):
-    """A trained `CSPNet`, faster and without gradients.
+class TabulatedCSPLayers(nn.Module):
+    """Trained `CSPLayers`, faster and without gradients.
 
     Of an edge's first layer, the part of the Fourier features is Σ_d g_d(Δ_d), a sum over the axes of one periodic
     function each. Here g_d is a cubic spline through its values on a grid.
@@ -25,45 +28,48 @@ class TabulatedCSPNet(nn.Module):
     The tables belong to the weights at the time of construction.
 
     Args:
-        network: Its weights are shared, not copied.
+        exact: With the weights.
         nodes_per_wave: Nodes of the splines per shortest wave, whose error is about (2π/nodes)⁴/384 of its amplitude:
             1e-3 for 8. Longer waves are that much more exact, and outputs too: see bench/README.md.
     """
 
-    def __init__(self, network: CSPNet, nodes_per_wave: int = 8) -> None:
+    def __init__(self, exact: CSPLayers, nodes_per_wave: int = 8) -> None:
         super().__init__()
-        self.network = network
-        self.grid_size = nodes_per_wave * len(network.fourier_features.frequencies)
-        tables = [_table(layer, network.fourier_features, self.grid_size) for layer in self._layers]
+        self.exact = exact
+        self.grid_size = nodes_per_wave * len(exact.fourier_features.frequencies)
+        tables = [_table(layer, exact.fourier_features, self.grid_size) for layer in self._layers]
         self.register_buffer("tables", torch.stack(tables), persistent=False)
 
     tables: Tensor
 
     @property
     def _layers(self) -> list[CSPLayer]:
-        return [layer for layer in self.network.layers if isinstance(layer, CSPLayer)]
+        return [layer for layer in self.exact.layers if isinstance(layer, CSPLayer)]
 
     @torch.no_grad()
     def forward(
         self,
-        types: Float[Tensor, "atoms types"],
+        atoms: Float[Tensor, "atoms hidden"],
+        cells: Float[Tensor, "crystals features"],
         angles: Float[Tensor, "atoms 3"],
-        signal: Float[Tensor, "atoms 3"],
-        lattice: Float[Tensor, "crystals 3 3"],
-        time: Float[Tensor, " crystals"],
         graph: CompleteGraph,
-    ) -> CSPNetOutput:
-        """As `CSPNet.forward`."""
-        atoms = self.network.embed(types, signal, time, graph)
-        gram = gram_of(lattice)
+    ) -> Float[Tensor, "atoms hidden"]:
+        """As `CSPLayers.forward`."""
         node, share = _place(angles[graph.sender] - angles[graph.receiver], self.grid_size)
         for layer, table in zip(self._layers, self.tables, strict=True):
             normed = layer.norm(atoms)
-            of_receiver, of_sender = layer.of_atoms(normed, gram, graph)
+            of_receiver, of_sender = layer.of_atoms(normed, cells, graph)
             edges = _first_layer(of_receiver, of_sender, table, node, share, graph)
             heard = graph.per_neighbor(sum_of_messages(edges, layer.message_out, len(atoms)))
             atoms = layer.update(atoms, normed, heard)
-        return self.network.read_out(atoms, lattice, graph)
+        return atoms
+
+
+def tabulated(network: Network, nodes_per_wave: int = 8) -> Network:
+    """A copy of a trained network whose `rounds` of messages look things up, and which learns no more."""
+    copied = copy.deepcopy(network).requires_grad_(False)
+    copied.rounds = TabulatedCSPLayers(copied.rounds, nodes_per_wave)  # type: ignore[arg-type]
+    return copied
 
 
 def _first_layer(

@@ -4,10 +4,10 @@ import pytest
 import torch
 from plain_cspnet import NUM_TYPES, SIZES, inputs, run
 
-from sunflow.networks import tabulated_cspnet
+from sunflow.networks import tabulated_csp_layers
 from sunflow.networks.complete_graph import CompleteGraph
 from sunflow.networks.cspnet import CSPNet
-from sunflow.networks.tabulated_cspnet import TabulatedCSPNet
+from sunflow.networks.tabulated_csp_layers import tabulated as with_tables
 
 
 def networks(scale=1.0, hidden_dim=32, num_frequencies=8, dtype=torch.float64):
@@ -16,7 +16,7 @@ def networks(scale=1.0, hidden_dim=32, num_frequencies=8, dtype=torch.float64):
     with torch.no_grad():
         for parameter in network.parameters():
             parameter *= scale
-    return network, TabulatedCSPNet(network)
+    return network, with_tables(network)
 
 
 def assert_agree(output, expected, tolerance=1e-3):
@@ -27,7 +27,7 @@ def assert_agree(output, expected, tolerance=1e-3):
 @pytest.mark.parametrize("scale", [1.0, 10.0])
 @pytest.mark.parametrize("hidden_dim, num_frequencies", [(32, 8), (4, 1), (48, 128)])
 def test_agrees_with_the_network(scale, hidden_dim, num_frequencies, monkeypatch):
-    monkeypatch.setattr(tabulated_cspnet, "EDGES_AT_ONCE", 1000)
+    monkeypatch.setattr(tabulated_csp_layers, "EDGES_AT_ONCE", 1000)
     network, tabulated = networks(scale, hidden_dim, num_frequencies)
     given = inputs(SIZES)
     assert_agree(run(tabulated, given), run(network, given))
@@ -43,7 +43,7 @@ def test_error_falls_with_the_fourth_power_of_the_grid():
     network, _ = networks()
     given = inputs(SIZES)
     exact = run(network, given).displacement
-    coarse, fine = (run(TabulatedCSPNet(network, nodes), given).displacement for nodes in (16, 64))
+    coarse, fine = (run(with_tables(network, nodes), given).displacement for nodes in (16, 64))
     assert (fine - exact).abs().max() < (coarse - exact).abs().max() / 4**4 * 1.5
 
 
@@ -108,4 +108,4 @@ def test_single_and_mixed_precision():
 def test_neither_keeps_gradients_nor_adds_to_the_weights():
     network, tabulated = networks()
     assert not run(tabulated, inputs(SIZES)).displacement.requires_grad
-    assert {f"network.{name}" for name in network.state_dict()} == set(tabulated.state_dict())
+    assert {name.replace("rounds.", "rounds.exact.") for name in network.state_dict()} == set(tabulated.state_dict())
