@@ -21,6 +21,8 @@ include: "workflow/rules/trajectory.smk"
 include: "workflow/rules/stability.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/conditional.smk"
+include: "workflow/rules/steps.smk"
 
 
 rule all:

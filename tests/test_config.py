@@ -214,12 +214,12 @@ MUTATIONS = {
     ),
     "a space group that is none": (
         {"generators__symmbfn__sampling__space_groups": [225, 231]},
-        "generators.symmbfn.sampling.space_groups",
+        "generators.symmbfn.sampling.space_groups.1",
         "must be a space group from 1 to 230, or one of triclinic",
     ),
     "a crystal system that is none": (
         {"generators__symmbfn__sampling__space_groups": "cubical"},
-        "generators.symmbfn.sampling.space_groups",
+        "generators.symmbfn.sampling.space_groups.0",
         "must be a space group from 1 to 230, or one of triclinic",
     ),
     "weights of another and a model of its own": (

@@ -9,6 +9,7 @@ from sunflow.crystals.lattice_coefficients import free_coefficients
 from sunflow.flows.accuracy_schedule import accuracy_schedule
 from sunflow.flows.noise import CrystalNoise
 from sunflow.generators.generator import Condition
+from sunflow.generators.precedents import Precedents
 from sunflow.generators.symmbfn import SymmBFN, build
 from sunflow.networks.asymmetric_unit_net import AsymmetricUnitOutput
 
@@ -170,6 +171,17 @@ def test_what_is_too_large_is_a_failure(symmbfn, units):
     generator.coefficient_mean = generator.coefficient_mean + 4
     made = generator.sample(Condition(units.num_atoms, space_group=units.space_group), SEEDS, "bayes")
     assert set(made.failures) == {0, 1, 2, 3}
+
+
+def test_space_groups_and_sizes_are_those_of_the_train_split(symmbfn, units):
+    generator = symmbfn(property="band_gap")
+    pairs = set(zip(units.space_group.tolist(), units.num_atoms.tolist(), strict=True))
+    assert set(generator.precedents.draw(range(200), 1, None, None)) == pairs
+    assert set(generator.precedents.draw(range(50), 1, None, 3.0)) == {(194, 2)}
+    other = symmbfn(property="band_gap")
+    other.precedents.load_state_dict(Precedents().state_dict())
+    other.load_state_dict(generator.state_dict())
+    assert other.precedents.draw(range(20), 1, None, None) == generator.precedents.draw(range(20), 1, None, None)
 
 
 def test_asymmetric_units_and_space_groups_are_asked_for(symmbfn, statistics):

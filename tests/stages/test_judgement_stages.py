@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -41,8 +42,7 @@ def crystal(name, length, numbers=(11, 7), energy=-5.0):
     )
 
 
-@pytest.fixture
-def folder(tmp_path):
+def write_inputs(folder):
     relaxed = [
         crystal("000000", 3.2, energy=-5.5),
         crystal("000001", 3.2, energy=-5.4),
@@ -50,15 +50,20 @@ def folder(tmp_path):
         Crystal.failure("000003", "overlap"),
     ]
     samples = [*relaxed[:3], Crystal("000003", np.eye(3), np.zeros((2, 3)), np.array([11, 7]))]
-    write_crystals(tmp_path / "samples.parquet", samples)
-    write_crystals(tmp_path / "relaxed.parquet", relaxed, {"potential": "toy", "weights_hash": "abc"})
-    write_crystals(tmp_path / "train.parquet", [crystal("train", 3.0, (11, 9))])
-    write_crystals(tmp_path / "val.parquet", [crystal("val", 3.0, (3, 9))])
-    write_crystals(tmp_path / "test.parquet", [crystal("test", 3.3, (11, 17))])
+    write_crystals(folder / "samples.parquet", samples)
+    write_crystals(folder / "relaxed.parquet", relaxed, {"potential": "toy", "weights_hash": "abc"})
+    write_crystals(folder / "train.parquet", [crystal("train", 3.0, (11, 9))])
+    write_crystals(folder / "val.parquet", [crystal("val", 3.0, (3, 9))])
+    write_crystals(folder / "test.parquet", [crystal("test", 3.3, (11, 17))])
     entries = entries_table([("1", "Na", 0.0, ""), ("2", "N2", 0.0, ""), ("3", "NaN", -0.2, "")])
     header = {"hull": "self_consistent", "potential": "toy", "weights_hash": "abc"}
-    Hull(entries, {"Na": -1.0, "N": -9.0}, header).write(tmp_path / "hull.parquet")
-    (tmp_path / "time.json").write_text(json.dumps({"network_seconds": 2.0, "num_crystals": 4}))
+    Hull(entries, {"Na": -1.0, "N": -9.0}, header).write(folder / "hull.parquet")
+    (folder / "time.json").write_text(json.dumps({"network_seconds": 2.0, "num_crystals": 4}))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_inputs(tmp_path)
     return tmp_path
 
 
@@ -78,9 +83,7 @@ def judge(folder, name="sun_crystals", threads=1):
     sun(SETTINGS, threads=threads, **{option: folder / path for option, path in {**INPUTS, **outputs}.items()})
 
 
-def run_all(folder, *opinions, **row):
-    energy_above_hull(folder / "relaxed.parquet", folder / "hull.parquet", folder / "energies.csv")
-    judge(folder)
+def tabulate(folder, *opinions, **row):
     sun_table(
         {"rows": [dict(sorted((ROW | row).items()))]},
         [folder / "sun_crystals.csv"],
@@ -95,8 +98,28 @@ def run_all(folder, *opinions, **row):
     return verdicts.set_index("crystal_id"), pd.read_csv(folder / "sun.csv")
 
 
-def test_from_energies_to_rates(folder):
-    verdicts, table = run_all(folder)
+def run_all(folder):
+    energy_above_hull(folder / "relaxed.parquet", folder / "hull.parquet", folder / "energies.csv")
+    judge(folder)
+    return tabulate(folder)
+
+
+@pytest.fixture(scope="module")
+def judged_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("judged")
+    write_inputs(folder)
+    run_all(folder)
+    return folder
+
+
+@pytest.fixture
+def judged(judged_once, tmp_path):
+    """A folder in which everything has run on the inputs as they are."""
+    return shutil.copytree(judged_once, tmp_path / "judged")
+
+
+def test_from_energies_to_rates(judged):
+    verdicts, table = tabulate(judged)
     assert verdicts["formula"].tolist() == ["NaN", "NaN", "NaCl", "NaN"]
     assert verdicts["energy_above_hull"].tolist() == ["-0.3", "-0.2", "", ""]
     assert verdicts["sun"].tolist() == ["True", "False", "", ""]
@@ -120,33 +143,32 @@ def test_from_energies_to_rates(folder):
     assert pd.isna(row.end_to_end_seconds_per_crystal), "no job has left a record"
 
 
-def test_rates_over_thresholds(folder):
-    run_all(folder)
-    curve = pd.read_csv(folder / "sun_curve.csv")
+def test_rates_over_thresholds(judged):
+    curve = pd.read_csv(judged / "sun_curve.csv")
     assert curve["threshold"].tolist() == [0.0, 0.025, 0.05, 0.08, 0.1]
     assert curve["generator"].eq("crysbfn").all() and curve["num_requested"].eq(4).all()
     assert curve["num_sun"].eq(1).all() and curve["num_metastable"].eq(2).all()
 
 
-def test_a_crystal_costs_what_all_its_jobs_took(folder):
+def test_a_crystal_costs_what_all_its_jobs_took(judged):
     """Sampling, the parts of the latest relaxation and not those of an earlier one, and the judgement."""
     jobs = ["sample", "chgnet/gather_relaxed", "chgnet/energy_above_hull", "chgnet/sun"]
     for age, job in enumerate(["chgnet/relax_0_of_1", "chgnet/relax_0_of_2", "chgnet/relax_1_of_2", *jobs]):
-        path = folder / f"logs/crysbfn/generation/{job}.benchmark.tsv"
+        path = judged / f"logs/crysbfn/generation/{job}.benchmark.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("s\th:m:s\n99\t-\n10.0\t0:00:10\n")
         os.utime(path, (age, age))
-    _, table = run_all(folder)
+    _, table = tabulate(judged)
     row = table.iloc[0]
     assert (row.end_to_end_seconds_per_crystal, row.end_to_end_seconds_per_sun) == (60 / 4, 60.0)
 
 
-def test_a_second_opinion_is_counted(folder):
-    _, table = run_all(folder)
+def test_a_second_opinion_is_counted(judged):
+    _, table = tabulate(judged)
     assert pd.isna(table.iloc[0].second_opinion) and pd.isna(table.iloc[0].num_sun_agreed)
-    opinion = folder / "second_opinion.csv"
+    opinion = judged / "second_opinion.csv"
     opinion.write_text("crystal_id,agrees\n000000,True\n000001,\n000002,False\n")
-    _, table = run_all(folder, opinion, second_opinion="other")
+    _, table = tabulate(judged, opinion, second_opinion="other")
     assert (table.iloc[0].second_opinion, table.iloc[0].num_sun_agreed) == ("other", 1)
 
 
@@ -165,11 +187,10 @@ def test_a_sample_below_another_takes_its_place_on_the_hull_that_they_have_joine
     assert (table.iloc[0].sun_rate, table.iloc[0].sun_rate_with_samples) == (1.0, 0.5)
 
 
-def test_the_chosen_crystals_are_written_for_people(folder):
-    run_all(folder)
-    with zipfile.ZipFile(folder / "sun_crystals.zip") as archive:
+def test_the_chosen_crystals_are_written_for_people(judged):
+    with zipfile.ZipFile(judged / "sun_crystals.zip") as archive:
         assert archive.namelist() == ["000000.cif"]
-    assert "crystal_id=000000" in (folder / "sun_crystals.extxyz").read_text().replace('"', "")
+    assert "crystal_id=000000" in (judged / "sun_crystals.extxyz").read_text().replace('"', "")
 
 
 def test_where_nothing_is_found_there_is_no_cost_of_it(folder):
@@ -181,9 +202,9 @@ def test_where_nothing_is_found_there_is_no_cost_of_it(folder):
         assert archive.namelist() == []
 
 
-def test_crystals_that_were_not_generated_cost_nothing(folder):
-    (folder / "time.json").write_text(json.dumps({"network_seconds": None, "num_crystals": 4}))
-    _, table = run_all(folder)
+def test_crystals_that_were_not_generated_cost_nothing(judged):
+    (judged / "time.json").write_text(json.dumps({"network_seconds": None, "num_crystals": 4}))
+    _, table = tabulate(judged)
     assert pd.isna(table.iloc[0].seconds_per_crystal)
 
 

@@ -41,9 +41,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def opinions(folder):
+def opinions(folder, **asked):
     paths = (folder / name for name in ("relaxed.parquet", "sun_crystals.csv", "hull.parquet"))
-    second_opinion(EMT | {"stable": 0.0}, *paths, threads=1, output=folder / "second_opinion.csv")
+    second_opinion(EMT | {"stable": 0.0} | asked, *paths, threads=1, output=folder / "second_opinion.csv")
     return pd.read_csv(folder / "second_opinion.csv", keep_default_na=False).set_index("crystal_id")
 
 
@@ -59,6 +59,15 @@ def test_it_agrees_disagrees_or_has_no_say(folder):
     assert float(table["second_energy_above_hull"]["Cu3Au"]) > 4
     assert table["status"].tolist() == ["ok", "ok", "failed"]
     assert "W" in table["reason"]["W"] or "Not" in table["reason"]["W"]
+
+
+def test_it_can_be_asked_about_metastable_crystals(folder):
+    """Between elements at zero, the formation energy is the distance to the hull."""
+    table = pd.read_csv(folder / "sun_crystals.csv").assign(sun=False, metastable=[True, False, False, ""])
+    table.to_csv(folder / "sun_crystals.csv", index=False)
+    (row,) = opinions(folder, asked_about="metastable").reset_index().to_dict("records")
+    assert row["crystal_id"] == "AgAu"
+    assert row["second_formation_energy_per_atom"] == pytest.approx(row["second_energy_above_hull"], abs=1e-4)
 
 
 def test_where_nothing_was_found_there_is_nothing_to_say(folder):

@@ -12,6 +12,7 @@ import zipfile
 import pandas as pd
 import psutil
 import pytest
+
 from conftest import Project
 
 TABLE = "results/demo/sun.csv"

@@ -5,6 +5,7 @@ import os
 import re
 
 import pytest
+
 from conftest import Project
 
 GENERATORS = ("crysbfn", "twin", "substitution", "random")
@@ -56,18 +57,16 @@ def set_key(*path, value):
     return lambda project: project.configure(change)
 
 
-def touch_everything(project):
+def remark(project):
+    """Times, comments, the mirror, and a dataset that is not asked for."""
+    project.configure(lambda config: config.update(mirror="/somewhere/else"))
+    project.configure(lambda config: config["datasets"]["mp20"].update(max_atoms=12))
+    for name in ("config.yaml", "src/sunflow/flows/torus.py"):
+        path = project.folder / name
+        path.write_text("# A remark.\n" + path.read_text())
     for path in project.folder.rglob("*"):
         if path.is_file() and ".snakemake" not in path.parts:
             os.utime(path)
-
-
-def comment(name):
-    def change(project):
-        path = project.folder / name
-        path.write_text("# A remark.\n" + path.read_text())
-
-    return change
 
 
 def append(name, text):
@@ -84,12 +83,7 @@ def swap(config):
 
 
 CHANGES = {
-    "nothing": (lambda project: None, set(), None),
-    "touch every file": (touch_everything, set(), None),
-    "comment in the configuration": (comment("config.yaml"), set(), None),
-    "comment in a flow": (comment("src/sunflow/flows/torus.py"), set(), None),
-    "mirror": (set_key("mirror", value="/somewhere/else"), set(), None),
-    "a dataset that is not asked for": (set_key("datasets", "mp20", "max_atoms", value=12), set(), None),
+    "what means nothing": (remark, set(), None),
     "threshold": (set_key("sun", "stable", value=0.01), JUDGEMENT | {"hull_quality"}, None),
     "compositions that test the hull": (
         set_key("sun", "num_left_out", value=50),

@@ -1,3 +1,6 @@
+include: "conditional_inputs.smk"
+
+
 rule sun_table:
     input:
         tables=judged_files("{generator}/{task}/{relaxer}/sun_crystals.csv"),
@@ -72,6 +75,7 @@ rule report:
         coverage="results/{dataset}/coverage.csv",
         distributions="results/{dataset}/distributions.csv",
         match_rate=match_rates,
+        conditional=conditional_tables,
         measures=measures,
         reference="results/{dataset}/crystals/test_measures.parquet",
         summary="results/{dataset}/crystals/summary.csv",
@@ -112,7 +116,7 @@ rule report:
         " --curve-names {params.curve_names} --trajectories {input.trajectories}"
         " --trajectory-names {params.trajectory_names} --qualities {input.qualities}"
         " --validity {input.validity} --coverage {input.coverage} --distributions {input.distributions}"
-        " --match-rate {input.match_rate}"
+        " --match-rate {input.match_rate} --conditional {input.conditional}"
         " --measures {input.measures} --measure-names {params.measure_names} --reference {input.reference}"
         " --summary {input.summary} --provenance {input.provenance}"
         " --output {output.page} --output-histogram {output.histogram} > {log} 2>&1"

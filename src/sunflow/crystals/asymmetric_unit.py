@@ -10,14 +10,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sunflow.crystals.crystal import Crystal
-from sunflow.crystals.full_cell import full_cell
+from sunflow.crystals.full_cell import LONGEST, full_cell
 from sunflow.crystals.lattice import canonical_orientation
 from sunflow.crystals.projection import project, wrapped
 from sunflow.crystals.space_groups import LETTERS, SpaceGroups
 
-MAX_ORBITS = 20
-LONGEST = 40.0
-"""Å; crystals with a longer conventional cell are left out."""
 SAME = 0.01
 """Å; points that are closer are the same. The standardised cell is symmetric to much less."""
 CENTRE = (0.5001, 0.50037, 0.50071)
@@ -72,8 +69,6 @@ def _encoded(crystal: Crystal, space_groups: SpaceGroups, symprec: float) -> Cry
     if (longest := float(cell.lattice.norm(dim=-1).max())) > LONGEST:
         raise UnencodedError(f"long cell: {longest:.1f} Å, more than {LONGEST:g}")
     orbits = _orbits(cell, space_groups)
-    if len(orbits) > MAX_ORBITS:
-        raise UnencodedError(f"too many orbits: more than {MAX_ORBITS}")
     first = torch.tensor([orbit[0] for orbit in orbits])
     sizes = torch.tensor([len(orbit) for orbit in orbits])
     wyckoff, points = _on_positions(cell, space_groups, first, sizes)
@@ -123,12 +118,13 @@ def _orbits(cell: Conventional, space_groups: SpaceGroups) -> list[list[int]]:
     images = torch.einsum("oij,nj->noi", operations[:, :, :3], cell.frac_coords) + operations[:, :, 3]
     left = torch.ones(len(images), dtype=torch.bool)
     orbits: list[list[int]] = []
-    while left.any() and len(orbits) <= MAX_ORBITS:
+    while left.any():
         atom = int(left.nonzero()[0, 0])
         same = _coincide(cell, space_groups, images[atom], cell.frac_coords).any(0)
         same &= cell.atomic_numbers == cell.atomic_numbers[atom]
         orbits.append((same & left).nonzero()[:, 0].tolist())
         left &= ~same
+        left[atom] = False
     return orbits
 
 

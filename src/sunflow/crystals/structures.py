@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from pymatgen.core import Composition, Element, Lattice, Structure
-from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.cif import CifWriter
 
 from sunflow.atomic import atomic_path
@@ -67,6 +66,7 @@ def write_cif_zip(path: Path, crystals: Sequence[Crystal]) -> None:
 def write_extended_xyz(path: Path, crystals: Sequence[Crystal]) -> None:
     """Extended XYZ with the `crystal_id` and the properties of every crystal in its comment line."""
     from ase.io import write
+    from pymatgen.io.ase import AseAtomsAdaptor
 
     frames = []
     for crystal in crystals:

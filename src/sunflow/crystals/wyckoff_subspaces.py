@@ -97,8 +97,8 @@ def _across(
     dimension = round(np.trace(residual))
     basis = shortest_basis(NEAR @ primitive @ residual.T, dimension, metric).T
     across, steps = np.zeros((3, 3)), np.zeros((3, 3))
-    across[: dimension] = np.linalg.pinv(basis) @ residual
-    steps[:, : dimension] = basis
+    across[:dimension] = np.linalg.pinv(basis) @ residual
+    steps[:, :dimension] = basis
     return across, steps
 
 

@@ -116,20 +116,28 @@ class BayesianFlowNetwork(Generator):
         Raises:
             ValueError: The sampler is unknown, or the condition does not go with the task, seeds or train split.
         """
+        given = self.given(condition)
+        for x_hat, types in self.stations(condition, seeds, sampler, every):
+            yield self.decode(x_hat, types, given)
+
+    def stations(
+        self, condition: Condition, seeds: Sequence[int], sampler: str, every: int
+    ) -> Iterator[tuple[dict[str, Tensor], Int[Tensor, " atoms"]]]:
+        """Estimates and types of a trajectory; the arguments and errors are its."""
         if sampler not in SAMPLERS:
             kind = type(self).__name__.lower()
             raise ValueError(f"{sampler!r} is no sampler of {kind}: known are {', '.join(SAMPLERS)}")
         self.check(condition, seeds)
-        given = self._given(condition)
+        given = self.given(condition)
         noise = CrystalNoise(seeds, condition.num_atoms.device)
         for step, x_hat in enumerate(self._estimates(condition, given, noise, sampler), 1):
             if step == self.flow.num_steps:
-                types = draw_class(x_hat["atom_types"], partial(noise.normal, given.graph.crystal_of_atom))
-                yield self.decode(x_hat, types, given)
+                yield x_hat, draw_class(x_hat["atom_types"], partial(noise.normal, given.graph.crystal_of_atom))
             elif step % every == 0:
-                yield self.decode(x_hat, x_hat["atom_types"].argmax(-1), given)
+                yield x_hat, x_hat["atom_types"].argmax(-1)
 
-    def _given(self, condition: Condition) -> Given:
+    def given(self, condition: Condition) -> Given:
+        """What the network is told of a condition."""
         barred = 0.0 if condition.elements is None else torch.log(self.one_hot(condition.elements).sum(0))
         graph, target = CompleteGraph.of(condition.num_atoms), self.guidance.of_sampling(condition)
         return Given(graph, condition.space_group, target, condition.guidance, barred)

@@ -66,7 +66,10 @@ class Generator(nn.Module, ABC):
     atomic_numbers: Int[Tensor, " elements"]
     property: str | None = None
     asymmetric: bool = False
-    precedents: Precedents | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.precedents: Precedents | None = None
 
     def remember(self, crystals: CrystalBatch, space_groups: SpaceGroups | None = None) -> None:
         """Take in the train split before the training, and the space groups if it makes asymmetric units."""

@@ -1,6 +1,6 @@
 """SymmBFN: a Bayesian flow of asymmetric units (Ruple, Torresi et al., 2025, arXiv 2502.03146)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,13 +18,14 @@ from sunflow.crystals.lattice_coefficients import (
     lattice_of_coefficients,
 )
 from sunflow.crystals.space_groups import SpaceGroups
-from sunflow.crystals.wyckoff import settle
+from sunflow.crystals.wyckoff import Settled, settle
 from sunflow.flows.euclidean import GaussianFlow, denoised
 from sunflow.flows.joint import JointFlow
 from sunflow.flows.noise import CrystalNoise
 from sunflow.flows.simplex import CategoricalFlow
 from sunflow.generators.bayesian_flow_network import BayesianFlowNetwork, Given, checked_model, crystal_of_row
 from sunflow.generators.coordinates import Coordinates, FractionalCoordinates, TorusCoordinates
+from sunflow.generators.generator import Condition
 from sunflow.generators.guidance import guided
 from sunflow.networks.asymmetric_unit_net import AXES, OPERATIONS, AsymmetricUnitNet
 from sunflow.networks.complete_graph import CompleteGraph
@@ -181,33 +182,60 @@ class SymmBFN(BayesianFlowNetwork):
         lattice = x_hat["lattice"].clamp(-LARGEST_DEVIATION, LARGEST_DEVIATION)
         return {**x_hat, "lattice": lattice, "frac_coords": self.coordinates.confined(x_hat["frac_coords"])}
 
+    def trajectory(
+        self, condition: Condition, seeds: Sequence[int], sampler: str = "bayes", every: int = 1
+    ) -> Iterator[CrystalBatch]:
+        """As for all, but with the Wyckoff positions that the atoms take in the end, so that none comes or goes."""
+        given = self.given(condition)
+        passed: list[tuple[Tensor, Tensor, Tensor]] = []
+        for x_hat, types in self.stations(condition, seeds, sampler, every):
+            passed.append((self._lattice(x_hat, given), self.coordinates.decode(x_hat["frac_coords"]), types))
+        settled = self._settled(x_hat, given)
+        for lattice, frac_coords, types in passed[:-1]:
+            yield self._full_cell(lattice, frac_coords, settled, types, given)
+        yield self.decode(x_hat, types, given)
+
     def decode(self, x_hat: dict[str, Tensor], types: Int[Tensor, " atoms"], given: Given) -> CrystalBatch:
-        """The primitive cells of an estimate, with these types; and how many atoms could not take their likeliest position."""
+        """The primitive cells of an estimate, with these types, and how many atoms missed their likeliest position."""
+        settled = self._settled(x_hat, given)
+        crystals = self._full_cell(self._lattice(x_hat, given), settled.frac_coords, settled, types, given)
+        moved = given.graph.mean_of_atoms(settled.moved[:, None].float())[:, 0] * given.graph.num_atoms
+        return replace(crystals, properties={"moved_atoms": moved})
+
+    def _lattice(self, x_hat: dict[str, Tensor], given: Given) -> Float[Tensor, "crystals 3 3"]:
+        """Conventional cells, not finite where types are not: atomic numbers cannot say that they went wrong."""
         assert given.space_group is not None
         fault = given.graph.mean_of_atoms(x_hat["atom_types"].sum(-1, keepdim=True) * 0)
-        coefficients = x_hat["lattice"] * self.coefficient_std + self.coefficient_mean + fault
+        coefficients = x_hat["lattice"] * self.coefficient_std + self.coefficient_mean
         free = free_coefficients(given.space_group)
-        lattice = lattice_of_coefficients(torch.where(free, coefficients, fixed_coefficients(given.space_group)))
-        settled = settle(
+        return lattice_of_coefficients(torch.where(free, coefficients, fixed_coefficients(given.space_group)) + fault)
+
+    def _settled(self, x_hat: dict[str, Tensor], given: Given) -> Settled:
+        assert given.space_group is not None
+        frac_coords = self.coordinates.decode(x_hat["frac_coords"])
+        symmetries = torch.log(x_hat["site_symmetries"]).unflatten(0, (-1, AXES))
+        lattice = self._lattice(x_hat, given)
+        return settle(self.space_groups, given.space_group, given.graph.num_atoms, frac_coords, symmetries, lattice)
+
+    def _full_cell(
+        self,
+        lattice: Float[Tensor, "crystals 3 3"],
+        frac_coords: Float[Tensor, "atoms 3"],
+        settled: Settled,
+        types: Int[Tensor, " atoms"],
+        given: Given,
+    ) -> CrystalBatch:
+        assert given.space_group is not None
+        return full_cell(
             self.space_groups,
             given.space_group,
-            given.graph.num_atoms,
-            self.coordinates.decode(x_hat["frac_coords"]),
-            torch.log(x_hat["site_symmetries"]).unflatten(0, (-1, AXES)),
             lattice,
-        )
-        crystals = full_cell(
-            self.space_groups,
-            given.space_group,
-            lattice,
-            settled.frac_coords,
+            frac_coords,
             settled.wyckoff,
             self.atomic_numbers[types],
             given.graph.num_atoms,
             self.max_atoms,
         )
-        moved = given.graph.mean_of_atoms(settled.moved[:, None].float())[:, 0] * given.graph.num_atoms
-        return replace(crystals, properties={"moved_atoms": moved})
 
 
 def build(

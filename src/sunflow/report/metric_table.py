@@ -13,6 +13,10 @@ Record = dict[Any, Any]
 """Line of a metric's CSV table: the ends of an interval of `x` are `x_low` and `x_high`."""
 
 
+SETS = {"num_reference": "reference", "num_estimated": "estimated"}
+"""Which crystals a column numbers, where they are not the requested ones."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A metric.
@@ -20,7 +24,7 @@ class Column:
     Attributes:
         name: Its column in the CSV table.
         label: Its heading on the page.
-        better: `higher` or `lower`.
+        better: `higher`, `lower`, or empty for what is neither.
         meaning: Its definition in words.
         total: The column whose number of crystals a rate is a share of; empty for what is no rate.
     """
@@ -134,8 +138,8 @@ def _rate(record: Record, column: Column) -> Measured:
     total: Any = record.get(column.total)
     if is_missing(rate) or is_missing(total):
         return Measured(hundredths(rate))
-    count, crystals = integer(round(rate * total)), "reference" if column.total == "num_reference" else "requested"
-    about = f"{count} of {integer(total)} {crystals} crystals"
+    count = integer(round(rate * total))
+    about = f"{count} of {integer(total)} {SETS.get(column.total, 'requested')} crystals"
     return Measured(hundredths(rate), count, _interval(record, column, hundredths), about)
 
 

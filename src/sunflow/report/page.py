@@ -10,6 +10,7 @@ from plotly.offline import get_plotlyjs
 
 from sunflow.report import counts, figures, text
 from sunflow.report.best import best_crystals
+from sunflow.report.conditional_table import conditional_chart, conditional_table
 from sunflow.report.definitions import CITATIONS, COLUMNS, HULLS
 from sunflow.report.metrics import cost_table, metric_tables
 from sunflow.report.periodic_table import cells
@@ -41,6 +42,7 @@ def render(
     sun_curves: list[pd.DataFrame],
     summary: pd.DataFrame,
     provenance: dict[str, Any],
+    conditional: pd.DataFrame | None = None,
 ) -> str:
     """The page's HTML.
 
@@ -60,6 +62,7 @@ def render(
         sun_curves: S.U.N. rates of each row against the threshold.
         summary: What was kept and dropped of the dataset, one line per split.
         provenance: The content of provenance.json.
+        conditional: conditional.csv; None where no crystals were asked for a property.
     """
     generated = [row for row in rows if not row.is_reference]
     outcomes = {row.label: counts.outcomes(row.crystals) for row in rows}
@@ -90,13 +93,14 @@ def render(
             views=[candidate["view"] for found in candidates.values() for candidate in found],
             trajectories=[(trajectory, verdict(rows, trajectory)) for trajectory in trajectories],
             players=[trajectory_view(trajectory.frames) if trajectory.frames else None for trajectory in trajectories],
-            charts=pictures | _charts(rows, stable, metastable, curves),
+            charts=pictures | _charts(rows, stable, metastable, curves) | _chart_of_conditional(conditional, colors),
             metrics=[
                 *metric_tables(validity, coverage, distributions, f"the test split of {dataset}", colors),
                 *([] if match_rate is None else [prediction_table(match_rate, colors)]),
                 cost_table(rows, colors),
             ],
             thresholds=threshold_table(rows, sun_curves),
+            conditional=None if conditional is None else conditional_table(conditional, colors),
             pictures=list(pictures),
             pictured={name: colors[name] for name in properties},
             curve_names=list(curves),
@@ -130,6 +134,11 @@ def _charts(
     drawn = {"hull": figures.hull_distribution(rows, stable, metastable)}
     drawn |= {f"curve-{i}": figures.training_curve(curve) for i, curve in enumerate(curves.values(), 1)}
     return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def _chart_of_conditional(conditional: pd.DataFrame | None, colors: dict[str, str]) -> dict[str, figures.Figure]:
+    drawn = None if conditional is None else conditional_chart(conditional, colors)
+    return {} if drawn is None else {"conditional": drawn}
 
 
 def _missing(row: Row) -> bool:

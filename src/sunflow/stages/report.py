@@ -67,6 +67,7 @@ def report(
     provenance: Path,
     output: Path,
     output_histogram: Path,
+    conditional: list[Path] | None = None,
 ) -> None:
     """Write one self-contained HTML page, and the distribution of energies above hull as a still picture.
 
@@ -74,7 +75,8 @@ def report(
     `relaxed`) and `thresholds` (stable, metastable; eV/atom). `curves` are the training curves of `curve_names`,
     `trajectories` belong to the generators `trajectory_names`, and `qualities` measure the hull of every relaxer, in
     the order in which the rows first name them. `measures` are those of the crystals of the generators `measure_names`
-    as generated, `reference` those of the test split. `match_rate` is one file, or none where nothing was predicted.
+    as generated, `reference` those of the test split. `match_rate` and `conditional` are one file each, or none where
+    nothing was predicted, or asked for a property.
     """
     rows = read_rows(settings["rows"], table, crystals, relaxed)
     thresholds: dict[str, float] = settings["thresholds"]
@@ -96,6 +98,7 @@ def report(
         sun_curves=[sun_curve(row.crystals) for row in rows],
         summary=pd.read_csv(summary, dtype=str, keep_default_na=False),
         provenance=json.loads(provenance.read_text(encoding="utf-8")),
+        conditional=read_metric(conditional[0]) if conditional else None,
     )
     with atomic_path(output_histogram) as temporary:
         write_histogram(temporary, rows, **thresholds)

@@ -1,7 +1,7 @@
 """A crystal sampled again, with what the generator made of it on the way."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -68,13 +68,9 @@ class Recorder(Generator):
         """The crystals at the end of the trajectory."""
         if self.place is None:
             return self.generator.sample(condition, seeds, sampler)
-        first = int(condition.num_atoms[: self.place].sum())
-        atoms = slice(first, first + int(condition.num_atoms[self.place]))
-        of_crystal = slice(self.place, self.place + 1)
         self.estimates = []
         for batch in self.trajectory(condition, seeds, sampler):
-            rows = batch.lattice[of_crystal], batch.frac_coords[atoms], batch.atomic_numbers[atoms]
-            self.estimates.append(CrystalBatch(*rows, batch.num_atoms[of_crystal]))
+            self.estimates.append(_one_of(batch, self.place))
         return batch
 
 
@@ -89,6 +85,14 @@ class Retracing(Sampling):
         names = [request.crystal_id for request in requests]
         self.generator.place = names.index(self.wanted) if self.wanted in names else None
         return super()._attempt(requests, attempt)
+
+
+def _one_of(batch: CrystalBatch, place: int) -> CrystalBatch:
+    """The crystal of this place alone."""
+    first = int(batch.num_atoms[:place].sum())
+    atoms = slice(first, first + int(batch.num_atoms[place]))
+    failures = {0: batch.failures[place]} if place in batch.failures else {}
+    return replace(batch.part(slice(place, place + 1), atoms), failures=failures)
 
 
 def _estimate(batch: CrystalBatch, sample_id: str, step: int, num_steps: int) -> Crystal:

@@ -26,7 +26,9 @@ COLUMNS = (
     "agrees",
     "status",
     "reason",
+    "second_formation_energy_per_atom",
 )
+OWN_SETTINGS = ("stable", "asked_about")
 
 
 def second_opinion(settings: dict, relaxed: Path, verdicts: Path, hull: Path, threads: int, output: Path) -> None:
@@ -34,13 +36,14 @@ def second_opinion(settings: dict, relaxed: Path, verdicts: Path, hull: Path, th
 
     `settings` are those of the second relaxer, as for the stage `relax`, and `stable` (eV/atom): it `agrees` where the
     crystal, relaxed further, is at most so far above the second relaxer's own `hull`, and has no say (empty) where the
-    relaxation does not converge or the hull does not cover the crystal.
+    relaxation does not converge or the hull does not cover the crystal. With `asked_about: metastable` among the
+    settings, the metastable crystals are the rows.
     """
-    load, limits = taken_apart({name: value for name, value in settings.items() if name != "stable"})
+    load, limits = taken_apart({name: value for name, value in settings.items() if name not in OWN_SETTINGS})
     potential = named_potential(load)
     reference = Hull.read(hull)
     refuse_mixed_scales(reference, signature(potential), f"{hull} and the second opinion on {relaxed}")
-    first = _first_opinions(verdicts)
+    first = _first_opinions(verdicts, settings.get("asked_about", "sun"))
     chosen = [_as_found(crystal) for crystal in read_crystals(relaxed) if crystal.crystal_id in first]
     code = code_fingerprint("sunflow.stages.second_opinion", module_of(settings["potential"]))
     work = stamp(settings, file_hash(relaxed), file_hash(verdicts), potential.weights_hash, code)
@@ -49,15 +52,15 @@ def second_opinion(settings: dict, relaxed: Path, verdicts: Path, hull: Path, th
         rows = [_row(crystal, first[crystal.crystal_id], reference, settings["stable"]) for crystal in final]
         table = pd.DataFrame(rows, columns=list(COLUMNS))
         agreed = int(table["agrees"].eq(True).sum())
-        logger.info("%d of %d S.U.N. crystals are stable by %s", agreed, len(rows), potential.name)
+        logger.info("%d of %d crystals that it was asked about are stable by %s", agreed, len(rows), potential.name)
         write_text(output, table.to_csv(index=False))
         journal.remove()
 
 
-def _first_opinions(verdicts: Path) -> dict[str, float]:
-    """Energy above hull of the S.U.N. crystals, eV/atom."""
+def _first_opinions(verdicts: Path, verdict: str) -> dict[str, float]:
+    """Energy above hull of the crystals of which a verdict is true, eV/atom."""
     table = read_verdicts(verdicts)
-    chosen = table[table["sun"].eq("True")]
+    chosen = table[table[verdict].eq("True")]
     return dict(zip(chosen["crystal_id"], chosen["energy_above_hull"].astype(float), strict=True))
 
 
@@ -77,6 +80,7 @@ def _row(crystal: Crystal, first: float, hull: Hull, stable: float) -> dict[str,
         "agrees": above <= stable if above is not None and crystal.status == "ok" else None,
         "status": crystal.status,
         "reason": crystal.reason,
+        "second_formation_energy_per_atom": distance.formation_energy_per_atom if crystal.status == "ok" else None,
     }
 
 
