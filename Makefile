@@ -23,7 +23,7 @@ test: setup ## All tests
 bench: setup ## The CPU figures of the generator in bench/README.md, on one thread, in under ten minutes
 	if ! python -c 'import torch_geometric' 2> /dev/null; then \
 	  if command -v uv > /dev/null; then \
-	    uv pip install --python .venv/bin/python --constraint constraints.txt --editable ".[bench]"; \
+	    uv pip install --compile-bytecode --python .venv/bin/python --constraint constraints.txt --editable ".[bench]"; \
 	  else \
 	    .venv/bin/python -m pip install --progress-bar off --constraint constraints.txt --editable ".[bench]"; \
 	  fi; \
@@ -48,7 +48,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Sunflow needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	if command -v uv > /dev/null; then \
-	  uv pip install --python .venv/bin/python --constraint constraints.txt --editable ".[dev]"; \
+	  uv pip install --compile-bytecode --python .venv/bin/python --constraint constraints.txt --editable ".[dev]"; \
 	else \
 	  .venv/bin/python -m pip install --progress-bar off --constraint constraints.txt --editable ".[dev]"; \
 	fi

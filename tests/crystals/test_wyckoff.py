@@ -10,7 +10,7 @@ from space_group_tables import all_positions, lattice_for, points_on, spglib_ope
 from sunflow.crystals.full_cell import full_cell
 from sunflow.crystals.projection import project
 from sunflow.crystals.space_groups import LETTERS
-from sunflow.crystals.wyckoff import CLOSEST, settle
+from sunflow.crystals.wyckoff import CLOSEST, MAX_ROUNDS, settle
 
 SHIFTS = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
 
@@ -121,15 +121,29 @@ def settled_by_hand(number, frac_coords, log_probabilities, lattice):
             moves = rotations @ one.frac_coords[0].numpy() + translations - one.frac_coords[0].numpy()
             near = np.linalg.norm((moves - np.round(moves)) @ lattice.numpy(), axis=1) < CLOSEST
             clash = near.sum() * int(tables().multiplicity[position]) > len(rotations)
-            options.append((-score, round(distance, 9), letter, clash))
-        wishes.append(sorted(options))
-    taken, choices = set(), {}
-    for atom in sorted(range(len(wishes)), key=lambda atom: wishes[atom][0][0]):
-        free = [letter for *_, letter, clash in wishes[atom] if not clash and letter not in taken]
-        choices[atom] = (free[0], free[0] != wishes[atom][0][2]) if free else (wishes[atom][0][2], True)
-        if int(tables().degrees_of_freedom[positions[choices[atom][0]]]) == 0:
-            taken.add(choices[atom][0])
-    return [choices[atom] for atom in range(len(wishes))]
+            options.append((-score, round(distance, 9), letter, clash, one.frac_coords[0].numpy()))
+        wishes.append(sorted(options, key=lambda option: option[:3]))
+    order = sorted(range(len(wishes)), key=lambda atom: wishes[atom][0][0])
+    banned = set()
+    for _ in range(MAX_ROUNDS):
+        taken, choices = set(), {}
+        for atom in order:
+            free = [
+                wish for wish in wishes[atom] if not wish[3] and wish[2] not in taken and (atom, wish[2]) not in banned
+            ]
+            choices[atom] = (free or wishes[atom])[0], not free or free[0] is not wishes[atom][0]
+            if int(tables().degrees_of_freedom[positions[choices[atom][0][2]]]) == 0:
+                taken.add(choices[atom][0][2])
+        close = set()
+        for place, surer in enumerate(order):
+            for other in order[place + 1 :]:
+                moves = rotations @ choices[surer][0][4] + translations - choices[other][0][4]
+                if (np.linalg.norm((moves - np.round(moves)) @ lattice.numpy(), axis=1) < CLOSEST).any():
+                    close.add((other, choices[other][0][2]))
+        banned |= close
+        if not close:
+            break
+    return [(choices[atom][0][2], choices[atom][1]) for atom in range(len(wishes))]
 
 
 def test_a_batch_settles_as_crystals_do_by_hand():
@@ -162,6 +176,15 @@ def test_centres_of_inversion_are_taken_once_and_the_surest_is_first():
     nine = settled([2], [9], torch.full((9, 3), 0.2), certain(groups[:1], centre[:1]).expand(9, 15, 13), lattice)
     assert sorted(nine.wyckoff.tolist()) == list(range(9))
     assert nine.moved.sum() == 8
+
+
+def test_an_atom_too_near_to_a_surer_one_moves():
+    """Both would be on the axis of P4mm, 0.1 Å apart: the less sure one takes the position that is next best for it."""
+    groups, axes = torch.full((2,), 99), torch.zeros(2, dtype=torch.int64)
+    sure = torch.cat([certain(groups[:1], axes[:1], p) for p in (0.6, 0.9)])
+    found = settled([99], [2], [[0.3, 0.0, 0.42], [0.02, 0.0, 0.40]], sure, 5 * torch.eye(3)[None])
+    assert found.moved.tolist() == [True, False]
+    assert LETTERS[found.wyckoff[1]] == "a" and LETTERS[found.wyckoff[0]] != "a"
 
 
 def test_lines_hold_several_atoms():

@@ -48,7 +48,9 @@ def test_alone_it_does_the_demo_and_its_report(project):
     planned = project.jobs()
     assert {rule for rule, _ in planned} == CHAIN | {"all", "reference_energies", *PAGE}
     paths = [path for _, outputs in planned for path in outputs]
-    assert all(path.startswith(("results/demo/", "results/accuracy_schedules/", "results/space_groups")) for path in paths)
+    assert all(
+        path.startswith(("results/demo/", "results/accuracy_schedules/", "results/space_groups")) for path in paths
+    )
 
 
 def test_several_gpus_share_a_training(project):

@@ -17,11 +17,13 @@ from conftest import Project
 
 TABLE = "results/demo/sun.csv"
 TARGETS = (TABLE, "results/demo/report.html")
+CORES = ("--cores", "2", "--max-threads", "1")
+"""Two jobs at once, of one thread each: threads that share the cores with other tests wait for one another."""
 RUN = "results/demo/crysbfn/generation"
 TIMES = [f"{which}seconds_per_{what}" for which in ("", "end_to_end_") for what in ("crystal", "stable", "sun")]
 RATES = ["num_requested", "num_converged", "unique_rate", "novel_rate", "metastable_rate", "stable_rate", "sun_rate"]
 REQUESTED = {"crysbfn/generation": 20, "substitution/generation": 3, "reference/test": 6}
-"""Twenty are two groups, of which the smaller is relaxed and journaled long before the larger."""
+"""Twenty are two groups, which are relaxed and journaled one after the other."""
 SMALL_MODEL = {"hidden_dim": 32, "num_layers": 2, "num_frequencies": 8, "time_dim": 16, "num_steps": 10}
 
 
@@ -52,7 +54,7 @@ def finished(tmp_path_factory):
     """One undisturbed run, shared by all tests here."""
     project = Project.create(tmp_path_factory.mktemp("baseline") / "project")
     project.configure(shrink)
-    project.snakemake("--cores", "2", *TARGETS)
+    project.snakemake(*CORES, *TARGETS)
     return project
 
 
@@ -174,7 +176,7 @@ def undo(project):
 
 def disturb(project, victim, stage):
     """Start the run, kill the victim in the middle of this stage, and clear up."""
-    running = project.start("--cores", "2", TABLE)
+    running = project.start(*CORES, TABLE)
     process = wait_for(lambda: stage_process(stage, project), running)
     path, mark = PROGRESS[stage]
     wait_for(lambda: (project.folder / path).exists() and mark in (project.folder / path).read_text(), running)
@@ -197,7 +199,7 @@ def test_a_run_that_is_killed_again_and_again_ends_like_an_undisturbed_one(finis
     undo(project)
     for victim, stage in (("snakemake", "train"), ("train", "train"), ("sample", "sample"), ("relax", "relax")):
         disturb(project, victim, stage)
-    project.snakemake("--cores", "2", TABLE)
+    project.snakemake(*CORES, TABLE)
     pd.testing.assert_frame_equal(table(project).drop(columns=TIMES), table(finished).drop(columns=TIMES))
     pd.testing.assert_frame_equal(crystals(project), crystals(finished))
 
@@ -205,7 +207,7 @@ def test_a_run_that_is_killed_again_and_again_ends_like_an_undisturbed_one(finis
 def test_a_live_run_is_not_disturbed(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
     undo(project)
-    running = project.start("--cores", "2", TABLE)
+    running = project.start(*CORES, TABLE)
     wait_for(lambda: stage_process("train", project), running)
     recovered = subprocess.run(
         [sys.executable, "-m", "sunflow.recover"], cwd=project.folder, capture_output=True, text=True, check=False

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import Project
 
-GENERATORS = ("crysbfn", "twin", "substitution", "random")
+GENERATORS = ("crysbfn", "symmbfn", "twin", "substitution", "random")
 TARGETS = ("results/demo/sun.csv", "results/demo/report.html")
 JUDGEMENT = {"sun", "sun_table", "provenance", "trajectory", "report"}
 RELAXING = {"relax", "gather_relaxed", "energy_above_hull", "distributions"} | JUDGEMENT
@@ -113,10 +113,10 @@ CHANGES = {
         TRAINING - {"trajectory"},
         "random|substitution",
     ),
-    "version of a control's package": (
+    "version of the package of a control and of the space groups": (
         lambda project: project.edit("constraints.txt", "pyxtal==", "pyxtal==0."),
-        TRAINING - {"trajectory"},
-        "random",
+        TRAINING | {"space_groups", "asymmetric_units"},
+        "random|symmbfn",
     ),
     "code of the relaxer": (
         append("src/sunflow/relaxation/relaxer.py", "\nNEW = 1\n"),

@@ -73,16 +73,40 @@ def self_distances_below(
     As many operations must bring the point that near to itself as its position has site symmetries. The bound must be
     below half the distance of any two lattice planes.
     """
+    near = _images_near(bound, space_groups, space_group, frac_coords, frac_coords, lattice)
+    return near * space_groups.makes_orbit[position].sum(-1) > space_groups.num_operations(space_group)
+
+
+def orbits_closer_than(
+    bound: float,
+    space_groups: SpaceGroups,
+    space_group: Int[Tensor, " pairs"],
+    first: Float[Tensor, "pairs 3"],
+    second: Float[Tensor, "pairs 3"],
+    lattice: Float[Tensor, "pairs 3 3"],
+) -> Bool[Tensor, " pairs"]:
+    """Whether the orbits of two points come closer to one another than this, in Å; bounded as above."""
+    return _images_near(bound, space_groups, space_group, first, second, lattice) > 0
+
+
+def _images_near(
+    bound: float,
+    space_groups: SpaceGroups,
+    space_group: Int[Tensor, " pairs"],
+    first: Float[Tensor, "pairs 3"],
+    second: Float[Tensor, "pairs 3"],
+    lattice: Float[Tensor, "pairs 3 3"],
+) -> Int[Tensor, " pairs"]:
+    """How many operations of the group, lattice translations aside, bring the first point that near to the second."""
     num_operations = space_groups.num_operations(space_group)
-    point, number = members(num_operations)
-    operations = space_groups.operations[space_groups.first_operation[space_group[point]] + number]
-    moves = apply(operations, frac_coords[point]) - frac_coords[point]
+    pair, number = members(num_operations)
+    operations = space_groups.operations[space_groups.first_operation[space_group[pair]] + number]
+    moves = apply(operations, first[pair]) - second[pair]
     primitive = space_groups.primitive[space_group]
-    cells = (moves[:, None] @ torch.linalg.inv(primitive)[point])[:, 0]
-    short = ((cells - cells.round())[:, None] @ (primitive @ limited(lattice))[point])[:, 0]
+    cells = (moves[:, None] @ torch.linalg.inv(primitive)[pair])[:, 0]
+    short = ((cells - cells.round())[:, None] @ (primitive @ limited(lattice))[pair])[:, 0]
     near = (short.square().sum(-1) < bound**2).long()
-    count = torch.zeros_like(num_operations).index_add(0, point, near)
-    return count * space_groups.makes_orbit[position].sum(-1) > num_operations
+    return torch.zeros_like(num_operations).index_add(0, pair, near)
 
 
 def apply(maps: Float[Tensor, "rows 3 4"], points: Float[Tensor, "rows 3"]) -> Float[Tensor, "rows 3"]:

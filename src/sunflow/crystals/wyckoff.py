@@ -6,12 +6,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from sunflow.crystals.projection import project, self_distances_below
+from sunflow.crystals.projection import orbits_closer_than, project, self_distances_below
 from sunflow.crystals.ragged import members, starts
 from sunflow.crystals.space_groups import SpaceGroups
 
 CLOSEST = 0.5
 """Å; atoms of a valid crystal are farther apart."""
+MAX_ROUNDS = 5
+"""How often atoms choose anew, without the positions on which they came too close to others."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ def settle(
     """Every atom takes the Wyckoff position of the likeliest site symmetry, the nearest of several.
 
     Atoms choose one after another, those that are surest first. One goes on to its next best position where a position
-    without degrees of freedom is taken, or where its own images would come closer than `CLOSEST`, as beside a mirror.
-    Where nothing is left it stays with its best one, and the crystal cannot be built.
+    without degrees of freedom is taken, or where it would come closer than `CLOSEST` to its own images, as beside a
+    mirror, or to an atom that is surer. Where nothing is left it stays with its best one, and the crystal is not valid.
 
     Args:
         space_groups: The tables.
@@ -73,8 +75,16 @@ def settle(
     """
     crystal, _ = members(num_atoms, len(frac_coords))
     positions = _positions(space_groups, space_group[crystal], frac_coords, log_probabilities, lattice[crystal])
-    choice, moved = _choices(positions, crystal, num_atoms)
-    chosen = (torch.arange(len(choice), device=choice.device), choice)
+    pairs = _pairs(positions, crystal, num_atoms)
+    for _ in range(MAX_ROUNDS):
+        choice, moved = _choices(positions, crystal, num_atoms)
+        chosen = (torch.arange(len(choice), device=choice.device), choice)
+        surer, other = (positions.frac_coords[chosen][atoms] for atoms in pairs)
+        of_pairs = (space_group[crystal[pairs[0]]], surer, other, lattice[crystal[pairs[0]]])
+        clash = orbits_closer_than(CLOSEST, space_groups, *of_pairs)
+        if not clash.any():
+            break
+        positions.open[pairs[1][clash], choice[pairs[1][clash]]] = False
     return Settled(positions.wyckoff[chosen], positions.frac_coords[chosen].to(frac_coords.dtype), moved)
 
 
@@ -122,6 +132,22 @@ def _scores(
     return scores[place - (position - space_groups.first_alike[position])]
 
 
+def _pairs(
+    positions: Positions, crystal: Int[Tensor, " atoms"], num_atoms: Int[Tensor, " crystals"]
+) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
+    """All pairs of atoms of one crystal, the surer one first."""
+    in_order = _surest_first(positions, crystal)
+    last = starts(num_atoms)[crystal] + num_atoms[crystal] - 1
+    first, distance = members(last - torch.arange(len(crystal), device=crystal.device))
+    return in_order[first], in_order[first + 1 + distance]
+
+
+def _surest_first(positions: Positions, crystal: Int[Tensor, " atoms"]) -> Int[Tensor, " atoms"]:
+    """The atoms of the first crystal by their confidence, then those of the second, and so on."""
+    surest = positions.confidence.argsort(descending=True, stable=True)
+    return surest[crystal[surest].argsort(stable=True)]
+
+
 def _choices(
     positions: Positions, crystal: Int[Tensor, " atoms"], num_atoms: Int[Tensor, " crystals"]
 ) -> tuple[Int[Tensor, " atoms"], Bool[Tensor, " atoms"]]:
@@ -129,8 +155,7 @@ def _choices(
 
     In every round each crystal's next atom chooses.
     """
-    surest = positions.confidence.argsort(descending=True, stable=True)
-    surest = surest[crystal[surest].argsort(stable=True)]
+    surest = _surest_first(positions, crystal)
     choice = torch.zeros_like(crystal)
     moved = torch.zeros_like(crystal, dtype=torch.bool)
     taken = torch.zeros(len(num_atoms), positions.open.shape[1], dtype=torch.bool, device=crystal.device)
