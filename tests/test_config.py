@@ -19,6 +19,7 @@ from sunflow.generators.bayesian_flow_network import SAMPLERS
 from sunflow.generators.coordinates import COORDINATES
 from sunflow.generators.crysbfn import CrysBFN
 from sunflow.generators.generator import TASKS, module_of
+from sunflow.generators.symmbfn import SymmBFN
 from sunflow.registry import POTENTIALS
 from sunflow.relaxation.limits import Limits
 from sunflow.training.settings import TrainingSettings
@@ -448,14 +449,12 @@ def test_registries_agree():
     text = json.dumps(json_schema())
     for name in (*SCHEDULES, *SAMPLERS, *COORDINATES, *TASKS):
         assert f'"{name}"' in text
-    chosen = json_schema()["$defs"]["CrysBFNModel"]["properties"]
-    arguments = inspect.signature(CrysBFN).parameters
-    assert {name for name in arguments if arguments[name].kind is inspect.Parameter.KEYWORD_ONLY} | {
-        "num_steps",
-        "schedule",
-    } == set(chosen)
-    for name, argument in arguments.items():
-        assert argument.kind is not inspect.Parameter.KEYWORD_ONLY or argument.default == chosen[name]["default"]
+    for generator in (CrysBFN, SymmBFN):
+        chosen = json_schema()["$defs"][f"{generator.__name__}Model"]["properties"]
+        arguments = inspect.signature(generator).parameters
+        own = {name for name in arguments if arguments[name].kind is inspect.Parameter.KEYWORD_ONLY}
+        assert own | {"num_steps", "schedule"} == set(chosen)
+        assert all(arguments[name].default == chosen[name]["default"] for name in own)
     official = [name for name, dataset in RAW["datasets"].items() if dataset["source"] == "official"]
     assert {f"{name}/{split}" for name in official for split in ("train", "val", "test")} < set(FILES)
 

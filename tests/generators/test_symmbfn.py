@@ -38,7 +38,9 @@ def units(asymmetric_units, space_groups):
     groups = units.space_group[units.crystal_of_atom]
     place = torch.cat([torch.arange(int(n)) for n in units.num_atoms])
     units.wyckoff.copy_(torch.where(groups == 1, 0, space_groups.num_positions(groups) - 1 - place))
-    units.frac_coords.copy_((torch.tensor([0.07, 0.18, 0.37]) + 0.04 * place[:, None]) % 1)
+    units.frac_coords.copy_(
+        (torch.tensor([0.07, 0.18, 0.37]) + torch.tensor([0.04, 0.057, 0.083]) * place[:, None]) % 1
+    )
     return units
 
 

@@ -80,7 +80,7 @@ class SymmBFN(BayesianFlowNetwork):
         embedding_dim: int = 128,
         time_dim: int = 128,
         coordinates: str = "torus",
-        final_accuracy: float = 1000.0,
+        final_accuracy: float = 20000.0,
         sigma: float = 0.001,
         type_accuracy: float = 0.4,
         symmetry_accuracy: float = 1.5,
@@ -191,8 +191,8 @@ class SymmBFN(BayesianFlowNetwork):
         for x_hat, types in self.stations(condition, seeds, sampler, every):
             passed.append((self._lattice(x_hat, given), self.coordinates.decode(x_hat["frac_coords"]), types))
         settled = self._settled(x_hat, given)
-        for lattice, frac_coords, types in passed[:-1]:
-            yield self._full_cell(lattice, frac_coords, settled, types, given)
+        for lattice, frac_coords, types_then in passed[:-1]:
+            yield self._full_cell(lattice, frac_coords, settled, types_then, given)
         yield self.decode(x_hat, types, given)
 
     def decode(self, x_hat: dict[str, Tensor], types: Int[Tensor, " atoms"], given: Given) -> CrystalBatch:
