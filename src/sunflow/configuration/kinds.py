@@ -76,7 +76,9 @@ class SymmBFNModel(BayesianFlowModel):
     tasks = ("generation",)
     representation = "asymmetric_units"
 
-    final_accuracy: Positive = Field(default=20000.0, description="Concentration of the coordinates at the end.")
+    coordinates: Literal["euclidean", "torus"] = Field(
+        default="euclidean", description="Manifold of the coordinates' flow."
+    )
     embedding_dim: Count = Field(default=128, description="Of type, site symmetry and space group.")
     sigma: Fraction = Field(default=0.001, description="Standard deviation of lattice (and Euclidean coordinates).")
     type_accuracy: Positive = Field(default=0.4, description="β₁ of the atom types.")

@@ -53,7 +53,7 @@ class SymmBFN(BayesianFlowNetwork):
         num_frequencies: Fourier frequencies per axis.
         embedding_dim: Length of the embeddings of type, site symmetry and space group.
         time_dim: Length of the embeddings of time and property.
-        coordinates: `torus`, or `euclidean` as in the paper.
+        coordinates: `euclidean` as in the paper, or `torus`.
         final_accuracy: Concentration of coordinates on the torus at the end, that the schedule was made for.
         sigma: σ₁, standard deviation of standardised lattice coefficients and Euclidean coordinates at the end.
         type_accuracy: β₁ of the atom types.
@@ -79,8 +79,8 @@ class SymmBFN(BayesianFlowNetwork):
         num_frequencies: int = 128,
         embedding_dim: int = 128,
         time_dim: int = 128,
-        coordinates: str = "torus",
-        final_accuracy: float = 20000.0,
+        coordinates: str = "euclidean",
+        final_accuracy: float = 1000.0,
         sigma: float = 0.001,
         type_accuracy: float = 0.4,
         symmetry_accuracy: float = 1.5,
