@@ -153,7 +153,7 @@ def test_training_lowers_the_loss(kind, task, make, of_kind):
             return sum(float(total(generator.loss(crystals, noise(100 + i)))) for i in range(20)) / 20
 
     before = mean_loss()
-    for step in range(60):
+    for step in range(100):
         optimizer.zero_grad()
         total(generator.loss(crystals, noise(1000 + step))).backward()
         optimizer.step()

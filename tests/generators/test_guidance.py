@@ -72,7 +72,7 @@ def test_properties_are_standardised_and_kept_secret_as_often_as_asked():
     torch.testing.assert_close(told[kept], (crystals.properties["band_gap"][kept] - 1) / 2)
     asked = Condition(torch.ones(2, dtype=torch.int64), target=torch.tensor([1.0, 5.0]))
     assert guidance.of_sampling(asked).tolist() == [0.0, 2.0]
-    with pytest.raises(ValueError, match="model.property is 'colour', which is no number in the train split"):
+    with pytest.raises(ValueError, match=r"model\.property is 'colour', which is no number in the train split"):
         Guidance("colour", 0.1, STATISTICS)
 
 

@@ -160,7 +160,7 @@ def test_nonsense_is_a_failure_with_a_reason_and_of_no_other_crystal(field, valu
 
     generator.network.forward = broken
     first, *others = generator.sample(condition, SEEDS, "bayes").to_crystals(list("abcd"))
-    assert first.status == "failed" and first.reason or field == "symmetry_logits"
+    assert (first.status == "failed" and first.reason) or field == "symmetry_logits"
     for crystal, before in zip(others, sound[1:], strict=True):
         assert crystal.status == before.status and crystal.num_atoms == before.num_atoms
 
@@ -189,7 +189,7 @@ def test_space_groups_and_sizes_are_those_of_the_train_split(symmbfn, units):
 def test_asymmetric_units_and_space_groups_are_asked_for(symmbfn, statistics):
     with pytest.raises(ValueError, match="is given no space groups"):
         symmbfn().sample(Condition(torch.tensor([2])), [1])
-    with pytest.raises(ValueError, match="trained without model.property"):
+    with pytest.raises(ValueError, match=r"trained without model\.property"):
         symmbfn().sample(Condition(torch.tensor([2]), space_group=torch.tensor([1]), target=torch.tensor([1.0])), [1])
     whole = {name: value for name, value in statistics.items() if name != "lattice_coefficients"}
     with pytest.raises(ValueError, match="learns asymmetric units, and the train split holds none"):

@@ -83,3 +83,41 @@ def conditional_tables(wildcards):
     run = settings.generators_of(wildcards.dataset)
     wanted = set(conditioned(wildcards.dataset)) & set(run)
     return [f"results/{wildcards.dataset}/conditional.csv"] if wanted else []
+
+
+def sampled_in_steps(dataset):
+    """One entry per relaxer and generator that differs from another in its number of steps alone, after that other."""
+    followers = {}
+    for name, section in settings.generators.items():
+        base = section.trained_as
+        if base and "generation" in section.tasks and differs_in_steps_alone(dataset, base, name):
+            followers.setdefault(base, []).append(name)
+    if not followers:
+        raise WorkflowError(
+            "config.yaml: no generator differs from another one in its number of steps alone: add some, each with"
+            " `trained_as: <name>` and `sampling: {num_steps: ...}`"
+        )
+    return [
+        {
+            "generator": name,
+            "base": base,
+            "num_steps": sampling_steps(SimpleNamespace(dataset=dataset, generator=name)),
+            "task": "generation",
+            "relaxer": relaxer,
+            "hull": settings.datasets[dataset].hull,
+            "second_opinion": None,
+        }
+        for relaxer in settings.relaxers_of(dataset)
+        for base, names in followers.items()
+        for name in [base, *names]
+    ]
+
+
+def differs_in_steps_alone(dataset, base, name):
+    """Whether two generators make as many crystals in the same way, but in other numbers of steps."""
+    steps, others = [], []
+    for generator in (base, name):
+        section = settings.generator(dataset, generator)
+        others.append({**section, "sampling": {**section["sampling"], "num_steps": None}})
+        steps.append(sampling_steps(SimpleNamespace(dataset=dataset, generator=generator)))
+    return steps[0] != steps[1] and others[0] == others[1]
