@@ -24,7 +24,7 @@ class GaussianBelief(NamedTuple):
 
 
 def denoised(belief: GaussianBelief, noise: Float[Tensor, "rows ..."]) -> Float[Tensor, "rows ..."]:
-    """The estimate x̂ = μ/γ − √((1 − γ)/γ) ε from the noise ε in a belief; 0 where nothing is known (SymmBFN, eq. 14)."""
+    """The estimate x̂ = μ/γ − √((1 − γ)/γ) ε from the noise ε in a belief; 0 if nothing is known (SymmBFN, eq. 14)."""
     gamma = _per_row(1 - 1 / belief.precision, noise)
     known = gamma > 0
     gamma = torch.where(known, gamma, 1)
