@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy import stats
 
-from sunflow.flows.euclidean import GaussianFlow
+from sunflow.flows.euclidean import GaussianFlow, denoised
 
 SIGMA = 0.001**0.5
 
@@ -30,6 +30,37 @@ def test_accuracies_have_their_known_values():
     assert accuracy[0].item() == pytest.approx(0.006932, abs=1e-6)
     assert accuracy[-1].item() == pytest.approx(6.883952, abs=1e-6)
     assert accuracy.sum().item() == pytest.approx(999)
+
+
+def test_values_at_the_sigma_of_symmbfn():
+    """SymmBFN's specification, σ₁ = 0.001 and 0.01; n = 100 and 1000 steps."""
+    precision = GaussianFlow(1000, 0.001, shape=()).precision
+    gammas = [1 - 1 / precision[place].item() for place in (100, 250, 500, 1000)]
+    assert gammas == pytest.approx([0.74881136, 0.96837722, 0.999, 0.999999], abs=1e-7)
+    precision = GaussianFlow(100, 0.01, shape=()).precision
+    assert [1 - 1 / precision[place].item() for place in (10, 25, 50)] == pytest.approx(
+        [0.60189283, 0.9, 0.99], abs=1e-6
+    )
+    accuracy = GaussianFlow(100, 0.001, shape=()).accuracy
+    assert accuracy[[0, 49, 99]].tolist() == pytest.approx([0.1481536, 129.03641, 129036.41], rel=1e-6)
+    assert accuracy.sum().item() == pytest.approx(999999, rel=1e-6)
+    many = GaussianFlow(100_000, 0.001, shape=())
+    assert many.num_steps * many.accuracy[50_000].item() / 2 == pytest.approx(6907.755, rel=1e-3)
+
+
+def test_the_noise_in_a_belief_tells_the_estimate(draw_for):
+    """μ = γx + √(γ(1 − γ)) ε gives x back, and 0 where nothing has been observed."""
+    flow, x = GaussianFlow(10, 0.1, shape=(3,)), torch.linspace(-2, 2, 33).reshape(11, 3)
+    count = torch.arange(11)
+    belief = flow.sample_flow(x, count, draw_for(11))
+    gamma = (1 - 1 / belief.precision)[:, None]
+    noise = (belief.mean - gamma * x) / torch.sqrt(gamma * (1 - gamma)).clamp(min=1e-30)
+    estimate = denoised(belief, noise)
+    torch.testing.assert_close(estimate[1:], x[1:], rtol=1e-4, atol=1e-4)
+    assert (estimate[0] == 0).all()
+    wrong = denoised(belief, noise + 1)[1:]
+    expected = ((1 - gamma) / gamma)[1:].expand(-1, 3)
+    torch.testing.assert_close((wrong - x[1:]).square(), expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("num_steps, first, last", [(10, 4.976, 2494.06), (1000, 3.466, 3441.98)])

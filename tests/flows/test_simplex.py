@@ -31,6 +31,23 @@ def test_beliefs_have_their_known_statistics(num_types, final_accuracy, count, p
     assert guessed.mean().item() == pytest.approx(correct, abs=6 * guessed.std().item() / rows**0.5 + 2e-4)
 
 
+@pytest.mark.parametrize("num_types, final_accuracy, cost", [(94, 0.4, 18.6), (13, 1.5, 9.0)])
+def test_values_at_the_sizes_of_symmbfn(num_types, final_accuracy, cost, draw_for):
+    """SymmBFN's specification: the cost of a uniform estimate, ½Kβ₁(1 − 1/K), and the margin of the final logits."""
+    flow = CategoricalFlow(1000, final_accuracy, num_types)
+    rows = torch.eye(num_types)[torch.zeros(1000, dtype=torch.long)]
+    uniform = torch.full((1000, num_types), 1 / num_types)
+    mean = flow.loss(rows, uniform, torch.arange(1, 1001), draw_for(1000)).mean().item()
+    assert mean == pytest.approx(cost, rel=2e-3)
+    rows = torch.eye(num_types)[torch.zeros(20_000, dtype=torch.long)]
+    logits = flow.sample_flow(rows, torch.full((20_000,), 1000), draw_for(20_000)).logits
+    margin = logits[:, 0] - logits[:, 1]
+    assert margin.mean().item() == pytest.approx(final_accuracy * num_types, abs=0.3)
+    assert margin.var().item() == pytest.approx(2 * final_accuracy * num_types, rel=0.05)
+    right = (logits.argmax(-1) == 0).double().mean().item()
+    assert right == pytest.approx({94: 0.9994, 13: 0.991}[num_types], abs=0.004)
+
+
 def test_accuracies_add_up_quadratically():
     flow = CategoricalFlow(10, 3.0, 5)
     torch.testing.assert_close(flow.accuracy, 3 * (2 * torch.arange(1, 11) - 1) / 100)

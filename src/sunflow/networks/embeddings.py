@@ -33,7 +33,9 @@ class TimeEmbedding(nn.Module):
 
 
 class PropertyEmbedding(nn.Module):
-    """Sines and cosines of a standardised property, with wavelengths from 2π/100 to 200π; a learned vector for none.
+    """Sines and cosines of a standardised property, with wavelengths from 2π/10 to 20π; a learned vector for none.
+
+    The wavelengths of a time, down to 2π/1000, tell values apart that mean the same, and are learned too slowly.
 
     Args:
         dim: Length of the vector, even and at least 4.
@@ -41,13 +43,16 @@ class PropertyEmbedding(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.waves = TimeEmbedding(dim)
+        self.register_buffer("frequencies", torch.logspace(-1, 1, dim // 2), persistent=False)
         self.none = nn.Parameter(torch.zeros(dim))
+
+    frequencies: Tensor
 
     def forward(self, value: Float[Tensor, " crystals"]) -> Float[Tensor, "crystals dim"]:
         """One vector per value; one that is not a number asks for nothing."""
         asked = value.isfinite()
-        waves = self.waves(torch.where(asked, value, 0) / 10)
+        phase = torch.where(asked, value, 0)[:, None] * self.frequencies
+        waves = torch.cat([torch.sin(phase), torch.cos(phase)], -1)
         return torch.where(asked[:, None], waves, self.none)
 
 
