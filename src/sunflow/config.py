@@ -173,8 +173,9 @@ class Config(Section):
 
     def dataset(self, name: str) -> dict[str, Any]:
         """What the reduced crystals of a dataset depend on; the seed only where it splits them."""
-        of_others = {"hull", "hull_files", "benchmark", "generators", "relaxers", "files", "fractions"}
-        of_others.add("symmetry_tolerance")
+        of_others = {"hull", "hull_files", "benchmark", "generators", "relaxers", "files", "fractions"} | {
+            "symmetry_tolerance"
+        }
         section = self.datasets[name].model_dump(exclude=of_others)
         splits = list(self.datasets[name].files)
         if splits == ["all"]:

@@ -23,12 +23,17 @@ FAMILIES: tuple[tuple[int, str, tuple[bool, ...]], ...] = (
 )
 """The last space group of each crystal family, its name, and which of its coefficients are free."""
 
-_BASIS = torch.zeros(6, 3, 3, dtype=torch.float64)
-for _index, (_row, _column) in enumerate(((0, 1), (0, 2), (1, 2))):
-    _BASIS[_index, _row, _column] = _BASIS[_index, _column, _row] = 1
-_BASIS[3] = torch.diag(torch.tensor([1.0, -1.0, 0.0]))
-_BASIS[4] = torch.diag(torch.tensor([1.0, 1.0, -2.0]))
-_BASIS[5] = torch.eye(3)
+_BASIS = torch.tensor(
+    [
+        [[0, 1, 0], [1, 0, 0], [0, 0, 0]],
+        [[0, 0, 1], [0, 0, 0], [1, 0, 0]],
+        [[0, 0, 0], [0, 0, 1], [0, 1, 0]],
+        [[1, 0, 0], [0, -1, 0], [0, 0, 0]],
+        [[1, 0, 0], [0, 1, 0], [0, 0, -2]],
+        [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    ],
+    dtype=torch.float64,
+)
 
 
 def lattice_coefficients(lattice: Float[Tensor, "crystals 3 3"]) -> Float[Tensor, "crystals 6"]:

@@ -11,10 +11,12 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sunflow.atomic import atomic_path
+from sunflow.crystals.kept_tables import make_room
 
 NUM_GROUPS = 230
 MAX_OPERATIONS = 48
@@ -91,9 +93,7 @@ class SpaceGroups(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
         """Make room for as many rows as there are."""
-        for name in TABLES:
-            if (table := state_dict.get(prefix + name)) is not None:
-                setattr(self, name, torch.empty_like(table, device=getattr(self, name).device))
+        make_room(self, TABLES, state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *others)
 
     def num_operations(self, space_group: Int[Tensor, "*rows"]) -> Int[Tensor, "*rows"]:
@@ -133,5 +133,5 @@ def read_space_groups(path: Path) -> SpaceGroups:
     """
     try:
         return SpaceGroups(load_file(path))
-    except Exception as error:
+    except (SafetensorError, OSError, KeyError) as error:
         raise ValueError(f"{path} holds no space groups ({error!r}): remove it, and make it again") from error

@@ -117,18 +117,17 @@ class BayesianFlowNetwork(Generator):
             ValueError: The sampler is unknown, or the condition does not go with the task, seeds or train split.
         """
         given = self.given(condition)
-        for x_hat, types in self.stations(condition, seeds, sampler, every):
+        for x_hat, types in self.stations(condition, given, seeds, sampler, every):
             yield self.decode(x_hat, types, given)
 
     def stations(
-        self, condition: Condition, seeds: Sequence[int], sampler: str, every: int
+        self, condition: Condition, given: Given, seeds: Sequence[int], sampler: str, every: int
     ) -> Iterator[tuple[dict[str, Tensor], Int[Tensor, " atoms"]]]:
-        """Estimates and types of a trajectory; the arguments and errors are its."""
+        """Estimates and types of a trajectory; the arguments and errors are its, and what the condition gives."""
         if sampler not in SAMPLERS:
             kind = type(self).__name__.lower()
             raise ValueError(f"{sampler!r} is no sampler of {kind}: known are {', '.join(SAMPLERS)}")
         self.check(condition, seeds)
-        given = self.given(condition)
         noise = CrystalNoise(seeds, condition.num_atoms.device)
         for step, x_hat in enumerate(self._estimates(condition, given, noise, sampler), 1):
             if step == self.flow.num_steps:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sunflow.crystals.batch import CrystalBatch
 from sunflow.crystals.crystal import Crystal, wrapped
+from sunflow.crystals.kept_tables import make_room
 from sunflow.crystals.space_groups import SpaceGroups
 from sunflow.flows.noise import CrystalNoise
 from sunflow.generators.generator import Condition, Generator
@@ -50,9 +51,7 @@ class Memory(Generator):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
         """Make room for as many crystals as are remembered there."""
-        for name in REMEMBERED:
-            if (remembered := state_dict.get(f"{prefix}train_{name}")) is not None:
-                setattr(self, f"train_{name}", torch.empty_like(remembered))
+        make_room(self, [f"train_{name}" for name in REMEMBERED], state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *others)
 
     def loss(self, crystals: CrystalBatch, noise: CrystalNoise) -> dict[str, Float[Tensor, " _rows"]]:

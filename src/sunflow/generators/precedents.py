@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sunflow.crystals.batch import CrystalBatch
+from sunflow.crystals.kept_tables import make_room
 from sunflow.crystals.lattice_coefficients import FAMILIES
 
 WIDTH = 0.1
@@ -40,9 +41,7 @@ class Precedents(nn.Module):
         self.value = crystals.properties[property] if property else unknown
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
-        for name in NAMES:
-            if (remembered := state_dict.get(prefix + name)) is not None:
-                setattr(self, name, torch.empty_like(remembered))
+        make_room(self, NAMES, state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *others)
 
     def draw(

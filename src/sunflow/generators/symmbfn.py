@@ -188,17 +188,18 @@ class SymmBFN(BayesianFlowNetwork):
         """As for all, but with the Wyckoff positions that the atoms take in the end, so that none comes or goes."""
         given = self.given(condition)
         passed: list[tuple[Tensor, Tensor, Tensor]] = []
-        for x_hat, types in self.stations(condition, seeds, sampler, every):
+        for x_hat, types in self.stations(condition, given, seeds, sampler, every):
             passed.append((self._lattice(x_hat, given), self.coordinates.decode(x_hat["frac_coords"]), types))
-        settled = self._settled(x_hat, given)
+        settled = self._settled(x_hat, passed[-1][0], given)
         for lattice, frac_coords, types_then in passed[:-1]:
             yield self._full_cell(lattice, frac_coords, settled, types_then, given)
         yield self.decode(x_hat, types, given)
 
     def decode(self, x_hat: dict[str, Tensor], types: Int[Tensor, " atoms"], given: Given) -> CrystalBatch:
         """The primitive cells of an estimate, with these types, and how many atoms missed their likeliest position."""
-        settled = self._settled(x_hat, given)
-        crystals = self._full_cell(self._lattice(x_hat, given), settled.frac_coords, settled, types, given)
+        lattice = self._lattice(x_hat, given)
+        settled = self._settled(x_hat, lattice, given)
+        crystals = self._full_cell(lattice, settled.frac_coords, settled, types, given)
         moved = given.graph.mean_of_atoms(settled.moved[:, None].float())[:, 0] * given.graph.num_atoms
         return replace(crystals, properties={"moved_atoms": moved})
 
@@ -210,11 +211,10 @@ class SymmBFN(BayesianFlowNetwork):
         free = free_coefficients(given.space_group)
         return lattice_of_coefficients(torch.where(free, coefficients, fixed_coefficients(given.space_group)) + fault)
 
-    def _settled(self, x_hat: dict[str, Tensor], given: Given) -> Settled:
+    def _settled(self, x_hat: dict[str, Tensor], lattice: Float[Tensor, "crystals 3 3"], given: Given) -> Settled:
         assert given.space_group is not None
         frac_coords = self.coordinates.decode(x_hat["frac_coords"])
         symmetries = torch.log(x_hat["site_symmetries"]).unflatten(0, (-1, AXES))
-        lattice = self._lattice(x_hat, given)
         return settle(self.space_groups, given.space_group, given.graph.num_atoms, frac_coords, symmetries, lattice)
 
     def _full_cell(
