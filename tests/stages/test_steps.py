@@ -89,7 +89,7 @@ def test_the_figure_shows_every_number_of_steps(folder):
 
 
 def test_no_rows_and_other_rows_are_refused(folder):
-    with pytest.raises(StageError, match="trained_as"):
+    with pytest.raises(StageError, match="no rows"):
         tabulate(folder, rows=[])
     with pytest.raises(StageError, match="does not hold the rows"):
         tabulate(folder, rows=ROWS[:2])

@@ -85,7 +85,7 @@ class CrystalBatch:
     @classmethod
     def from_crystals(cls, crystals: Sequence[Crystal], properties: Sequence[str] = ()) -> "CrystalBatch":
         """Stack crystals or asymmetric units, with these of their properties, in single precision."""
-        asymmetric = all("wyckoff" in crystal.properties for crystal in crystals)
+        asymmetric = all(crystal.is_asymmetric_unit for crystal in crystals)
         return cls(
             lattice=torch.tensor([crystal.lattice.tolist() for crystal in crystals], dtype=torch.float32).reshape(
                 -1, 3, 3

@@ -51,6 +51,11 @@ class Crystal:
         return len(self.atomic_numbers)
 
     @property
+    def is_asymmetric_unit(self) -> bool:
+        """Whether it holds one atom per orbit, whose Wyckoff letters are among its properties."""
+        return "wyckoff" in self.properties
+
+    @property
     def volume(self) -> float:
         """Volume of the cell in Å³."""
         return float(abs(np.linalg.det(self.lattice)))

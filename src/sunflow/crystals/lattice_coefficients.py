@@ -67,4 +67,4 @@ def fixed_coefficients(space_group: Int[Tensor, " crystals"]) -> Float[Tensor, "
 
 def _family(space_group: Int[Tensor, " crystals"]) -> Int[Tensor, " crystals"]:
     last = torch.tensor([last for last, *_ in FAMILIES], device=space_group.device)
-    return torch.searchsorted(last, space_group)
+    return torch.searchsorted(last, space_group.contiguous())

@@ -42,7 +42,7 @@ def dataset_statistics(crystals: Sequence[Crystal], properties: Sequence[str] = 
         "num_atoms": {str(size): sizes[size] for size in sorted(sizes)},
         "lattice_scale": float(np.sqrt(squares.mean())),
         "properties": {name: numbers for name, values in columns.items() if (numbers := _mean_and_std(values))},
-        **(_of_asymmetric_units(crystals) if all("wyckoff" in each.properties for each in crystals) else {}),
+        **(_of_asymmetric_units(crystals) if all(crystal.is_asymmetric_unit for crystal in crystals) else {}),
     }
 
 

@@ -41,10 +41,7 @@ def steps(settings: dict, table: Path, output: Path, output_plot: Path) -> None:
     """
     rows, rates = settings["rows"], pd.read_csv(table, keep_default_na=False, na_values=[""])
     if not rows:
-        raise StageError(
-            "no generator differs from another one in sampling.num_steps alone: add some to config.yaml, each with"
-            " `trained_as: <name>` and `sampling: {num_steps: ...}`"
-        )
+        raise StageError("there are no rows: add generators that differ in sampling.num_steps (examples/steps.yaml)")
     names = ["generator", "task", "relaxer", "hull"]
     if rates[names].values.tolist() != [[row[name] for name in names] for row in rows]:
         raise StageError(f"{table} does not hold the rows of these generators: make it again")
