@@ -59,10 +59,9 @@ class Relaxer:
                 astray.append(landing.descent)
             else:
                 yield from (*landing.descent.frames, landing.crystal)
-        for descent in astray:
-            again = Descent(descent.given, self._screened(descent.given), attempt=2)
-            for landing in self._descend(deque([again]), FIRE(CAREFUL_TIME_STEP, CAREFUL_STEP)):
-                yield from (*landing.descent.frames, landing.crystal)
+        again = deque(Descent(descent.given, self._screened(descent.given), attempt=2) for descent in astray)
+        for landing in self._descend(again, FIRE(CAREFUL_TIME_STEP, CAREFUL_STEP)):
+            yield from (*landing.descent.frames, landing.crystal)
 
     def _screened(self, crystal: Crystal) -> Crystal:
         """Where the descent begins, or the crystal failed with the reason why there is none."""
