@@ -31,9 +31,9 @@ def seeds(outcomes: dict[str, int]) -> list[Seed]:
     shares = _apportion(outcomes, round(num_crystals / crystals_per_seed(num_crystals)))
     names = [name for name, count in shares.items() for _ in range(count)]
     scale = 1 / math.sqrt(len(names) + 1) if names else 1.0
-    radius = min(0.74 * scale, 0.16)
+    radius = min(0.66 * scale, 0.14)
     return [
-        Seed(*_polar(scale * math.sqrt(index + 0.6) * (1 - radius / 2), index * _GOLDEN_ANGLE), radius, name)
+        Seed(*_polar(scale * math.sqrt(index + 0.6) * (1 - radius), index * _GOLDEN_ANGLE), radius, name)
         for index, name in enumerate(names)
     ]
 
