@@ -228,6 +228,22 @@ MUTATIONS = {
         "generators.other.model",
         "are those of symmbfn, which it is trained as; give sampling or prediction only",
     ),
+    "weights of another and a model of its own on a dataset": (
+        {
+            "generators__other": {
+                "kind": "symmbfn",
+                "trained_as": "symmbfn",
+                "datasets": {"demo": {"training": {"epochs": 3}}},
+            }
+        },
+        "generators.other.datasets.demo.training",
+        "are those of symmbfn, which it is trained as; give sampling or prediction only",
+    ),
+    "a target that the model of another knows nothing of": (
+        {"generators__other": {"kind": "symmbfn", "trained_as": "symmbfn", "sampling": {"target": 2.0}}},
+        "generators.other.sampling.target",
+        "needs model.property, the column that it is a value of",
+    ),
     "weights of another kind": (
         {"generators__other": {"kind": "symmbfn", "trained_as": "crysbfn"}},
         "generators.other.trained_as",
@@ -496,6 +512,24 @@ def test_one_that_is_trained_as_another_samples_alone():
     base, other = (config.generator("demo", name) for name in ("symmbfn", "symmbfn_50"))
     assert other == {**base, "sampling": {**base["sampling"], "num_steps": 50, "target": -1.0}}
     assert "symmbfn_50" not in config.generators_of("demo")
+
+
+def test_what_is_not_said_is_as_its_kind_does_it():
+    raw = changed(
+        generators__gap={"kind": "symmbfn", "sampling": {"guidance": 3}},
+        generators__long={"kind": "symmbfn", "sampling": {"num_steps": 500}},
+        generators__follower={"kind": "symmbfn", "trained_as": "long", "sampling": {"guidance": 2}},
+        generators__plain={"kind": "crysbfn"},
+    )
+    sections = {name: load(raw).generator("mp20", name) for name in ("gap", "long", "follower", "plain")}
+    steps = {name: (each["sampling"]["num_steps"], each["sampling"]["sampler"]) for name, each in sections.items()}
+    assert steps == {
+        "gap": (100, "bayes"),
+        "long": (500, "bayes"),
+        "follower": (500, "bayes"),
+        "plain": (None, "redraw"),
+    }
+    assert sections["gap"]["training"]["epochs"] == 2000
 
 
 @pytest.mark.parametrize(

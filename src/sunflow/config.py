@@ -89,6 +89,15 @@ class Generator(Overrides[Model], Generic[Model]):
         """Whether it samples step by step."""
         return "num_steps" in MODELS[self.kind].model_fields
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_defaults_of_its_kind(cls, section: Any) -> Any:
+        """The section with what its kind does where nothing is said, unless it follows another one."""
+        kind = MODELS.get(section.get("kind")) if isinstance(section, dict) else None
+        if kind is None or section.get("trained_as") or section.get("ablation_of"):
+            return section
+        return {**section, **{key: _over(values, section.get(key, {})) for key, values in kind.defaults.items()}}
+
     @model_validator(mode="after")
     def _fits_its_kind(self) -> "Generator":
         known = MODELS[self.kind].tasks
@@ -102,9 +111,11 @@ class Generator(Overrides[Model], Generic[Model]):
             allowed = f"{self.kind} knows nothing of space groups"
             problems.append((("sampling", "space_groups"), self.sampling.space_groups, allowed))
         if self.trained_as:
-            own = sorted({"weights", "model", "training", "ablation_of"} & self.model_fields_set)
             allowed = f"are those of {self.trained_as}, which it is trained as; give sampling or prediction only"
-            problems += [(key, getattr(self, key), allowed) for key in own]
+            sections = {(): self} | {("datasets", name): section for name, section in self.datasets.items()}
+            for path, section in sections.items():
+                own = sorted({"weights", "model", "training", "ablation_of"} & section.model_fields_set)
+                problems += [((*path, key), getattr(section, key), allowed) for key in own]
         elif self.sampling.target is not None and getattr(self.model, "property", None) is None:
             allowed = "needs model.property, the column that it is a value of"
             problems.append((("sampling", "target"), self.sampling.target, allowed))
@@ -234,6 +245,10 @@ def _deep(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return {**below, **above, **both}
 
 
+def _over(defaults: dict[str, Any], given: Any) -> Any:
+    return {**defaults, **given} if isinstance(given, dict) else given
+
+
 def _differences(base: dict[str, Any], other: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for key, value in other.items():
         if isinstance(value, dict) and isinstance(base[key], dict):
@@ -261,8 +276,8 @@ def load(raw: dict[str, Any]) -> Config:
     try:
         config = Config.model_validate(raw, context=known)
         for name, generator in config.generators.items():
-            for dataset in generator.datasets:
-                path = ("generators", name, "datasets", dataset)
+            for dataset in config.datasets if generator.trained_as or generator.ablation_of else generator.datasets:
+                path = ("generators", name, *(("datasets", dataset) if dataset in generator.datasets else ()))
                 config.generator(dataset, name)
     except ValidationError as error:
         raise config_error(error, known_keys, path) from None

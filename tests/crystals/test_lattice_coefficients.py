@@ -38,6 +38,15 @@ def test_coefficients_have_the_values_of_the_specification_and_lead_back(family)
     assert [*lengths[0].tolist(), *angles[0].tolist()] == pytest.approx(parameters, abs=1e-9)
 
 
+def test_half_precision_around_them_changes_nothing():
+    lattice = cell(CELLS["triclinic"][0], torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        there = lattice_coefficients(lattice)
+        back = lattice_of_coefficients(there)
+    torch.testing.assert_close(there, lattice_coefficients(lattice), rtol=0, atol=0)
+    torch.testing.assert_close(back, lattice_of_coefficients(there), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("family", CELLS)
 def test_a_family_fixes_what_its_cells_have_in_common(family):
     parameters, _ = CELLS[family]

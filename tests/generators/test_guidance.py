@@ -94,10 +94,17 @@ def test_precedents_have_the_proportions_of_the_train_split(precedents):
     assert set(precedents.draw(range(100), 2, None, None)) == {(1, 3)}
 
 
-@pytest.mark.parametrize("target, expected", [(4.0, (1, 3)), (-0.3, (225, 1)), (50.0, (1, 3)), (-1e4, (225, 1))])
+@pytest.mark.parametrize("target, expected", [(4.0, (1, 3)), (-0.3, (225, 1)), (9.0, (1, 3)), (-4.0, (225, 1))])
 def test_precedents_agree_with_the_target(precedents, target, expected):
     drawn = Counter(precedents.draw(range(300), 1, None, target))
     assert drawn[expected] == 300
+
+
+@pytest.mark.parametrize("target", [9.0, 50.0, -1e4])
+def test_a_target_beyond_the_data_has_many_precedents(precedents, target):
+    precedents.num_atoms = torch.arange(len(precedents.num_atoms))
+    drawn = Counter(precedents.draw(range(1000), 0, None, target))
+    assert len(drawn) > 40 and max(drawn.values()) < 100
 
 
 def test_precedents_of_allowed_space_groups(precedents):
@@ -105,6 +112,14 @@ def test_precedents_of_allowed_space_groups(precedents):
     family = precedents.draw(range(400), 1, [216, 230], None)
     assert set(family) == {(216, 1), (230, 1)} and Counter(family)[(216, 1)] == pytest.approx(200, abs=50)
     assert {group for group, _ in precedents.draw(range(100), 1, [139], None)} == {139}
+    assert set(Counter(precedents.draw(range(300), 1, [198, 227, 230], 0.0))) == {(198, 1), (227, 1), (230, 1)}
+    assert set(precedents.draw(range(100), 2, [227], None)) == {(227, 3)}, "no cubic crystal has two atoms or more"
+
+
+def test_space_groups_that_will_not_be_made_are_named(precedents, caplog):
+    caplog.set_level("INFO")
+    precedents.draw(range(3), 1, [225, 230], None)
+    assert "[230]" in caplog.text
     with pytest.raises(ValueError, match="no crystal of 4 atoms or more"):
         precedents.draw([1], 4, None, None)
 

@@ -103,6 +103,7 @@ def test_loss_of_the_truth_vanishes(coordinates, symmbfn, units):
     for name in ("atom_types", "site_symmetries"):
         assert (terms[name] < 1e-6).all()
     assert (terms["lattice"][~of_step_one] < 1e-3).all()
+    assert (terms["frac_coords"][~of_step_one[units.crystal_of_atom]] < 1e-6).all()
 
 
 def test_loss_of_a_lattice_is_the_mean_over_its_free_coefficients(symmbfn, units):
@@ -160,7 +161,7 @@ def test_nonsense_is_a_failure_with_a_reason_and_of_no_other_crystal(field, valu
 
     generator.network.forward = broken
     first, *others = generator.sample(condition, SEEDS, "bayes").to_crystals(list("abcd"))
-    assert (first.status == "failed" and first.reason) or field == "symmetry_logits"
+    assert first.status == "failed" and first.reason
     for crystal, before in zip(others, sound[1:], strict=True):
         assert crystal.status == before.status and crystal.num_atoms == before.num_atoms
 
@@ -179,7 +180,7 @@ def test_space_groups_and_sizes_are_those_of_the_train_split(symmbfn, units):
     generator = symmbfn(property="band_gap")
     pairs = set(zip(units.space_group.tolist(), units.num_atoms.tolist(), strict=True))
     assert set(generator.precedents.draw(range(200), 1, None, None)) == pairs
-    assert set(generator.precedents.draw(range(50), 1, None, 3.0)) == {(194, 2)}
+    assert (194, 2) in generator.precedents.draw(range(50), 1, None, 3.0)
     other = symmbfn(property="band_gap")
     other.precedents.load_state_dict(Precedents().state_dict())
     other.load_state_dict(generator.state_dict())

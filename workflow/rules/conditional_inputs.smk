@@ -10,12 +10,21 @@ def asked_property(dataset, generator):
 
 
 def conditioned(dataset):
-    """The generators whose crystals can be asked for a property, also those that run only when they are named."""
+    """The generators whose crystals can be asked for a property of the dataset, and others that are trained as one."""
+    runs = settings.generators_of(dataset)
     return [
         name
         for name, section in settings.generators.items()
-        if "generation" in section.tasks and asked_property(dataset, name)
+        if "generation" in section.tasks
+        and (name in runs or section.trained_as in runs)
+        and has_property(dataset, asked_property(dataset, name))
     ]
+
+
+def has_property(dataset, name):
+    """Whether the crystals of a dataset may have this property; the embedded ones know theirs."""
+    section = settings.datasets[dataset]
+    return name is not None and (section.source == "embedded" or name in section.properties)
 
 
 def asked(dataset):

@@ -1,6 +1,6 @@
 """The kinds of generators: their hyper-parameters, and what the workflow must know of them."""
 
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -18,12 +18,14 @@ class Kind(Section):
         environment: The file in `envs` that it is trained and sampled in.
         packages: Those whose versions its crystals depend on.
         representation: The folder of a dataset that it learns from.
+        defaults: What differs, by section, from what other kinds do where nothing is said.
     """
 
     tasks: ClassVar[tuple[str, ...]] = get_args(Task)
     environment: ClassVar[str] = "torch"
     packages: ClassVar[tuple[str, ...]] = ("torch",)
     representation: ClassVar[Literal["crystals", "asymmetric_units"]] = "crystals"
+    defaults: ClassVar[dict[str, dict[str, Any]]] = {}
 
 
 class BayesianFlowModel(Kind):
@@ -75,6 +77,10 @@ class SymmBFNModel(BayesianFlowModel):
 
     tasks = ("generation",)
     representation = "asymmetric_units"
+    defaults: ClassVar[dict[str, dict[str, Any]]] = {
+        "training": {"epochs": 2000},
+        "sampling": {"num_steps": 100, "sampler": "bayes"},
+    }
 
     coordinates: Literal["euclidean", "torus"] = Field(
         default="euclidean", description="Manifold of the coordinates' flow."

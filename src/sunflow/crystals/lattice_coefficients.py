@@ -38,7 +38,7 @@ _BASIS = torch.tensor(
 
 def lattice_coefficients(lattice: Float[Tensor, "crystals 3 3"]) -> Float[Tensor, "crystals 6"]:
     """The coefficients k of lattices with these rows, in Å (SymmBFN, eq. 1)."""
-    metric = (lattice @ lattice.mT).double()
+    metric = lattice.double() @ lattice.double().mT
     squares, axes = torch.linalg.eigh(metric)
     log_s = (axes * torch.log(squares)[:, None] / 2) @ axes.mT
     basis = _BASIS.to(lattice.device)

@@ -193,20 +193,26 @@ class SymmBFN(BayesianFlowNetwork):
         settled = self._settled(x_hat, passed[-1][0], given)
         for lattice, frac_coords, types_then in passed[:-1]:
             yield self._full_cell(lattice, frac_coords, settled, types_then, given)
-        yield self.decode(x_hat, types, given)
+        yield self._finished(passed[-1][0], settled, types, given)
 
     def decode(self, x_hat: dict[str, Tensor], types: Int[Tensor, " atoms"], given: Given) -> CrystalBatch:
         """The primitive cells of an estimate, with these types, and how many atoms missed their likeliest position."""
         lattice = self._lattice(x_hat, given)
-        settled = self._settled(x_hat, lattice, given)
+        return self._finished(lattice, self._settled(x_hat, lattice, given), types, given)
+
+    def _finished(
+        self, lattice: Float[Tensor, "crystals 3 3"], settled: Settled, types: Int[Tensor, " atoms"], given: Given
+    ) -> CrystalBatch:
         crystals = self._full_cell(lattice, settled.frac_coords, settled, types, given)
-        moved = given.graph.mean_of_atoms(settled.moved[:, None].float())[:, 0] * given.graph.num_atoms
-        return replace(crystals, properties={"moved_atoms": moved})
+        moved = torch.zeros_like(given.graph.num_atoms, dtype=torch.get_default_dtype())
+        count = moved.index_add(0, given.graph.crystal_of_atom, settled.moved.to(moved.dtype))
+        return replace(crystals, properties={"moved_atoms": count})
 
     def _lattice(self, x_hat: dict[str, Tensor], given: Given) -> Float[Tensor, "crystals 3 3"]:
-        """Conventional cells, not finite where types are not: atomic numbers cannot say that they went wrong."""
+        """Conventional cells, not finite where types or site symmetries are not, which cannot say so later."""
         assert given.space_group is not None
-        fault = given.graph.mean_of_atoms(x_hat["atom_types"].sum(-1, keepdim=True) * 0)
+        symmetries = x_hat["site_symmetries"].unflatten(0, (-1, AXES)).sum((1, 2))
+        fault = given.graph.mean_of_atoms((x_hat["atom_types"].sum(-1) + symmetries)[:, None] * 0)
         coefficients = x_hat["lattice"] * self.coefficient_std + self.coefficient_mean
         free = free_coefficients(given.space_group)
         return lattice_of_coefficients(torch.where(free, coefficients, fixed_coefficients(given.space_group)) + fault)

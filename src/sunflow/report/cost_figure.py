@@ -15,7 +15,7 @@ KINDS = {"stable": ("stable", "-", "o"), "sun": ("S.U.N.", ":", "s")}
 
 
 def write_cost_figure(path: Path, table: pd.DataFrame) -> None:
-    """Draw rates, and seconds of the network per crystal found, with their intervals, in the format of the suffix.
+    """Draw rates, and seconds of sampling per crystal found, with their intervals, in the format of the suffix.
 
     Args:
         path: Of the picture.
@@ -30,7 +30,7 @@ def write_cost_figure(path: Path, table: pd.DataFrame) -> None:
                 _draw(rates, rows, f"{kind}_rate", 100.0, color, f"{label}, {KINDS[kind][0]}", kind)
                 _draw(costs, rows, f"seconds_per_{kind}", 1.0, color, f"{label}, {KINDS[kind][0]}", kind)
         rates.set(ylabel="rate (%)", ylim=(0, None))
-        costs.set(ylabel="network seconds per crystal", yscale="log")
+        costs.set(ylabel="seconds of sampling per crystal", yscale="log")
         for axes in (rates, costs):
             _steps_axis(axes, sorted({int(steps) for steps in table["num_steps"]}))
         rates.legend(frameon=False, fontsize=8)

@@ -22,10 +22,9 @@ COLUMNS = {
     "that lies above a mixture with other generated ones is not counted",
     "second_opinion": "another relaxer, which relaxes the S.U.N. crystals further and places them on its own hull",
     "num_sun_agreed": "S.U.N. crystals that the second opinion finds stable as well; empty where none was asked for",
-    "seconds_per_crystal": "network time of sampling per requested crystal, in seconds",
-    "seconds_per_stable": "network time of sampling per stable crystal (S cost); empty where none was found",
-    "seconds_per_sun": "network time of sampling per S.U.N. crystal (S.U.N. cost), in seconds; empty where none was "
-    "found",
+    "seconds_per_crystal": "time of sampling (network, flow, cells) per requested crystal, in seconds",
+    "seconds_per_stable": "the same per stable crystal (S cost); empty where none was found",
+    "seconds_per_sun": "the same per S.U.N. crystal (S.U.N. cost); empty where none was found",
     "end_to_end_seconds_per_crystal": "wall time of sampling, relaxing and judging per requested crystal, in seconds",
     "end_to_end_seconds_per_stable": "the same per stable crystal",
     "end_to_end_seconds_per_sun": "the same per S.U.N. crystal",

@@ -87,7 +87,7 @@ NOVELTY = (
 COSTS = tuple(
     Column(f"{which}seconds_per_{what}", f"{label}, per {name}", "lower", f"{meaning} per {name} crystal, in seconds")
     for which, label, meaning in (
-        ("", "network", "network time of sampling"),
+        ("", "sampling", "time of sampling (network, flow, cells)"),
         ("end_to_end_", "all", "wall time of sampling, relaxing and judging"),
     )
     for what, name in (("crystal", "requested"), ("stable", "stable"), ("sun", "S.U.N."))

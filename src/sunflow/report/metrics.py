@@ -54,7 +54,7 @@ def cost_table(rows: Sequence[Row], colors: dict[str, str]) -> MetricTable:
     told = {"protocol": "on the hardware under Provenance; a job that was killed and resumed counts its last run alone"}
     return metric_table(
         "Cost",
-        "Seconds for a requested, a stable and an S.U.N. crystal: of the network alone, as papers count them, and of "
+        "Seconds for a requested, a stable and an S.U.N. crystal: of sampling alone, as papers count them, and of "
         "all that followed. Lower is better; only figures of the same hardware can be compared.",
         REQUESTED,
         COSTS,

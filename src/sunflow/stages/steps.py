@@ -33,7 +33,7 @@ def steps(settings: dict, table: Path, output: Path, output_plot: Path) -> None:
     """Write one row per generator and number of steps, with Wilson's intervals of rates, and published ones.
 
     `settings` holds `rows` with `NAMES`, those of `table`, which the stage `sun_table` wrote of them, and `benchmark`.
-    Costs are seconds of the network (`seconds_per_stable` is SymmBFN's S cost); their intervals follow from those of
+    Costs are seconds of sampling (`seconds_per_stable` is SymmBFN's S cost); their intervals follow from those of
     the rates. The plot shows rates and costs against the number of steps.
 
     Raises:
