@@ -93,7 +93,7 @@ class Generator(Overrides[Model], Generic[Model]):
     @classmethod
     def _with_defaults_of_its_kind(cls, section: Any) -> Any:
         """The section with what its kind does where nothing is said, unless it follows another one."""
-        kind = MODELS.get(section.get("kind")) if isinstance(section, dict) else None
+        kind = MODELS.get(str(section.get("kind"))) if isinstance(section, dict) else None
         if kind is None or section.get("trained_as") or section.get("ablation_of"):
             return section
         return {**section, **{key: _over(values, section.get(key, {})) for key, values in kind.defaults.items()}}

@@ -202,7 +202,7 @@ def test_a_crystal_for_which_there_is_no_memory_at_all_fails():
     assert [(crystal.status, crystal.reason) for crystal in done] == [("failed", "out of memory")] * 2
 
 
-def test_a_crystal_that_went_astray_is_tried_again_alone_with_smaller_steps():
+def test_a_crystal_that_went_astray_is_tried_again_with_smaller_steps():
     crystals = gases(3)
     relaxer = Relaxer(FakePotential(), Limits(max_force=1e-3), CPU)
     evaluate, seen = relaxer.evaluator.evaluate, []

@@ -38,6 +38,7 @@ class Descent:
         seconds: Its share of the evaluator's time.
         first_energy: eV/atom, at the beginning.
         frames: Structures on the way, where a trajectory is asked for.
+        overlapped: Whether atoms overlapped when it was last looked at.
     """
 
     given: Crystal
@@ -47,6 +48,12 @@ class Descent:
     seconds: float = 0.0
     first_energy: float | None = None
     frames: list[Crystal] = field(default_factory=list)
+    overlapped: bool = False
+
+    def is_stuck(self, crystal: Crystal) -> bool:
+        """Whether atoms of the structure overlap, and did so when last asked: a potential's holes let nothing out."""
+        before, self.overlapped = self.overlapped, bool(why_not_positions(crystal))
+        return before and self.overlapped
 
     def ends_at(self, place: Place, limits: Limits) -> bool:
         """Whether the descent goes no farther than this place."""

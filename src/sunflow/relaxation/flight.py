@@ -15,6 +15,9 @@ from sunflow.relaxation.optimizer import Optimizer
 from sunflow.relaxation.places import Place, places_of
 from sunflow.relaxation.potential import Evaluation, Evaluator
 
+STEPS_BETWEEN_LOOKS = 30
+"""After so many steps, and again, it is looked whether atoms overlap."""
+
 
 class Flight:
     """A batch of descents.
@@ -70,9 +73,14 @@ class Flight:
                 descent.first_energy = place.energy_per_atom
             if self.limits.trajectory_interval and descent.steps % self.limits.trajectory_interval == 0:
                 descent.frames.append(descent.frame(place, self._geometry.crystal(index, descent.given)))
-            if descent.ends_at(place, self.limits):
+            if descent.ends_at(place, self.limits) or self._is_stuck(index):
                 landings.append(descent.landing(place, self._geometry.crystal(index, descent.given), self.limits))
         return landings
+
+    def _is_stuck(self, index: int) -> bool:
+        descent = self.descents[index]
+        is_time = descent.steps > 0 and descent.steps % STEPS_BETWEEN_LOOKS == 0
+        return is_time and descent.is_stuck(self._geometry.crystal(index, descent.given))
 
     def _leave_and_step(self, landed: set[int], evaluation: Evaluation, coordinates: Coordinates) -> None:
         flying = [id(descent) not in landed for descent in self.descents]
