@@ -156,6 +156,25 @@ def test_predicted_structures_are_relaxed_and_judged_like_generated_ones(project
     assert "results/demo/crysbfn/structure_prediction/chgnet/sun_crystals.csv" in paths
 
 
+def test_a_property_is_asked_of_the_datasets_that_have_it(project):
+    def add(config):
+        config["generators"] |= {
+            "gap": {"kind": "symmbfn", "model": {"property": "band_gap"}, "sampling": {"target": 2.0}},
+            "gap_unasked": {"kind": "symmbfn", "trained_as": "gap", "sampling": {"target": None}},
+            "heat": {"kind": "crysbfn", "model": {"property": "heat_of_formation"}},
+        }
+        config["datasets"]["mpts52"]["generators"] = ["crysbfn", "gap_unasked"]
+
+    def sampled(target):
+        return {outputs[0].split("/")[2] for rule, outputs in project.jobs(target) if rule == "sample"}
+
+    project.configure(add)
+    assert sampled("results/mp20/conditional.csv") == {"gap", "gap_unasked"}
+    assert sampled("results/perov5/conditional.csv") == {"gap", "gap_unasked", "heat"}
+    refused = project.snakemake("--dry-run", "results/mpts52/conditional.csv", check=False)
+    assert "no generator can be asked for a property of mpts52" in refused.stdout + refused.stderr
+
+
 def test_a_second_opinion_has_its_own_relaxer_and_hull(project):
     def add(config):
         config["relaxers"]["chgnet"]["second_opinion"] = "chgnet_papers"
