@@ -1,7 +1,7 @@
 """Properties of crystals that were asked for them, as a still picture (SymmBFN, figure 3)."""
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import cycle, groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from sunflow.report.figures import PALETTE
 from sunflow.report.rows import REFERENCE, REFERENCE_COLOR
 
-NUM_BINS = 60
+FEWEST_BINS, MOST_BINS = 15, 60
 TAIL = 0.005
 """Share of a set's values that may lie outside of the picture on either side."""
 Set = tuple[dict[str, Any], np.ndarray]
@@ -50,15 +50,17 @@ def _panels(sets: Sequence[Set]) -> Iterator[tuple[dict[str, Any], list[Set]]]:
 
 
 def _draw(axes: Any, names: dict[str, Any], sets: list[Set], train: np.ndarray) -> None:
-    edges = _edges([train, *(values for _, values in sets)], [own["target"] for own, _ in sets])
+    largest = max(len(values) for own, values in sets if own["generator"] != REFERENCE)
+    edges = _edges([train, *(values for _, values in sets)], [own["target"] for own, _ in sets], largest)
     axes.stairs(_density(train, edges), edges, color="#b8bec8", fill=True, alpha=0.6, label=f"train ({len(train)})")
-    colors = iter(PALETTE * (1 + len(sets) // len(PALETTE)))
+    looks = ((color, style) for style in cycle(("-", ":")) for color in PALETTE)
     for own, values in sets:
         is_reference = own["generator"] == REFERENCE
-        color = REFERENCE_COLOR if is_reference else next(colors)
+        color, style = (REFERENCE_COLOR, "-") if is_reference else next(looks)
         asked = "" if own["target"] is None else f", target {own['target']:g}"
         label = f"{own['generator']}{asked} ({len(values)})"
-        axes.stairs(_density(values, edges), edges, color=color, linewidth=0.9 if is_reference else 1.7, label=label)
+        width = 0.9 if is_reference else 1.7
+        axes.stairs(_density(values, edges), edges, color=color, linestyle=style, linewidth=width, label=label)
         if own["target"] is not None:
             axes.axvline(own["target"], color=color, linestyle="--", linewidth=1.0)
     axes.set(xlabel=f"{names['property'].replace('_', ' ')}, by {names['estimate']}", ylabel="density")
@@ -68,13 +70,14 @@ def _draw(axes: Any, names: dict[str, Any], sets: list[Set], train: np.ndarray) 
     axes.legend(frameon=False, fontsize=8)
 
 
-def _edges(sets: Sequence[np.ndarray], targets: Sequence[float | None]) -> np.ndarray:
-    """Bins over nearly all values and every target."""
+def _edges(sets: Sequence[np.ndarray], targets: Sequence[float | None], largest: int) -> np.ndarray:
+    """Bins over nearly all values and every target, the finer the more values the largest generated set has."""
     ends = [np.quantile(values, [TAIL, 1 - TAIL]) for values in sets if len(values)]
     asked = [np.array([target, target]) for target in targets if target is not None]
     low, high = min(end[0] for end in [*ends, *asked]), max(end[1] for end in [*ends, *asked])
     margin = 0.05 * (high - low) or 1.0
-    return np.linspace(low - margin, high + margin, NUM_BINS + 1)
+    num_bins = min(max(round(2 * largest**0.5), FEWEST_BINS), MOST_BINS)
+    return np.linspace(low - margin, high + margin, num_bins + 1)
 
 
 def _density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
