@@ -514,6 +514,12 @@ def test_one_that_is_trained_as_another_samples_alone():
     assert "symmbfn_50" not in config.generators_of("demo")
 
 
+def test_a_target_needs_a_property_on_one_dataset_only():
+    follower = {"kind": "symmbfn", "trained_as": "symmbfn", "sampling": {"target": -1.0}}
+    raw = changed(generators__symmbfn__datasets__demo__model__property="band_gap", generators__low=follower)
+    assert load(raw).generator("demo", "low")["sampling"]["target"] == -1.0
+
+
 def test_what_is_not_said_is_as_its_kind_does_it():
     raw = changed(
         generators__gap={"kind": "symmbfn", "sampling": {"guidance": 3}},

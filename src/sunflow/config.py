@@ -276,12 +276,25 @@ def load(raw: dict[str, Any]) -> Config:
     try:
         config = Config.model_validate(raw, context=known)
         for name, generator in config.generators.items():
-            for dataset in config.datasets if generator.trained_as or generator.ablation_of else generator.datasets:
-                path = ("generators", name, *(("datasets", dataset) if dataset in generator.datasets else ()))
+            for dataset in generator.datasets:
+                path = ("generators", name, "datasets", dataset)
                 config.generator(dataset, name)
+            path = ("generators", name)
+            _fits_somewhere(config, name)
     except ValidationError as error:
         raise config_error(error, known_keys, path) from None
     return config
+
+
+def _fits_somewhere(config: Config, name: str) -> None:
+    """Raise the error of the last dataset if there is none that the settings of a generator fit as a whole."""
+    for number, dataset in enumerate(config.datasets, start=1):
+        try:
+            config.generator(dataset, name)
+            return
+        except ValidationError:
+            if number == len(config.datasets):
+                raise
 
 
 def check_target(path: str, config: Config) -> str | None:

@@ -5,8 +5,9 @@ FORMATION_ENERGY = "formation_energy_per_atom"
 
 
 def asked_property(dataset, generator):
-    """The property that a generator's crystals can be asked for; None where there is none."""
-    return settings.generator(dataset, generator)["model"].get("property")
+    """The property that a generator's crystals can be asked for, which is in its weights; None where there is none."""
+    trained = settings.generators[generator].trained_as or generator
+    return settings.generator(dataset, trained)["model"].get("property")
 
 
 def conditioned(dataset):
@@ -124,6 +125,8 @@ def sampled_in_steps(dataset):
 
 def differs_in_steps_alone(dataset, base, name):
     """Whether two generators make as many crystals in the same way, but in other numbers of steps."""
+    if settings.generators[name].sampling.target is not None and not asked_property(dataset, base):
+        return False
     steps, others = [], []
     for generator in (base, name):
         section = settings.generator(dataset, generator)
