@@ -96,7 +96,7 @@ class Generator(Overrides[Model], Generic[Model]):
         kind = MODELS.get(str(section.get("kind"))) if isinstance(section, dict) else None
         if kind is None or section.get("trained_as") or section.get("ablation_of"):
             return section
-        return {**section, **{key: _over(values, section.get(key, {})) for key, values in kind.defaults.items()}}
+        return _deep(kind.defaults, section)
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> "Generator":
@@ -184,9 +184,8 @@ class Config(Section):
 
     def dataset(self, name: str) -> dict[str, Any]:
         """What the reduced crystals of a dataset depend on; the seed only where it splits them."""
-        of_others = {"hull", "hull_files", "benchmark", "generators", "relaxers", "files", "fractions"} | {
-            "symmetry_tolerance"
-        }
+        of_others = {"hull", "hull_files", "benchmark", "generators", "relaxers", "files", "fractions"}
+        of_others |= {"symmetry_tolerance"}
         section = self.datasets[name].model_dump(exclude=of_others)
         splits = list(self.datasets[name].files)
         if splits == ["all"]:
@@ -241,12 +240,8 @@ def _merged(section: dict[str, Any], overrides: Section | None) -> dict[str, Any
 
 
 def _deep(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    both = {key: _deep(below[key], value) for key, value in above.items() if isinstance(value, dict)}
+    both = {key: _deep(below.get(key) or {}, value) for key, value in above.items() if isinstance(value, dict)}
     return {**below, **above, **both}
-
-
-def _over(defaults: dict[str, Any], given: Any) -> Any:
-    return {**defaults, **given} if isinstance(given, dict) else given
 
 
 def _differences(base: dict[str, Any], other: dict[str, Any], prefix: str = "") -> Iterator[str]:
